@@ -1,0 +1,65 @@
+"""How the money of a withdrawal that is not paid comes back: once, by one posting."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from commissions.models import Account, Transfer, Withdrawal
+from commissions.services.ledger import Entry, Ref, post
+from commissions.signals import withdrawal_finished
+from distro.actors import SYSTEM, Actor
+from distro.facts import tell
+from distro.locks import require_transaction
+from distro.states import advance
+
+Kind = Account.Kind
+REASON_CHARS = 200
+
+
+def give_back(row: Withdrawal, *, to: str, by: Actor, why: str, at: datetime) -> None:
+    """End a locked withdrawal in failed, rejected or cancelled and return its money.
+
+    Raises IllegalTransition when it has ended or may not end so; nothing is returned then.
+    """
+    require_transaction("give_back()")
+    why = why[:REASON_CHARS]
+    advance(row, to, by=by, at=at, why=why, finished_at=at, fail_reason=why, package_info="",
+            lease_until=None, next_query_at=None)  # fmt: skip
+    withdrawing, available = (
+        Ref(kind, row.promoter_id) for kind in (Kind.WITHDRAWING, Kind.AVAILABLE)
+    )
+    entry = Entry(
+        withdrawing, available, row.amount_fen, Transfer.Code.RETURN, f"return:{row.pk}",
+        f"withdrawal:{row.number}",
+    )  # fmt: skip
+    post([entry], at=at)
+    tell_finished(row)
+
+
+def tell_finished(row: Withdrawal) -> None:
+    """Tell where a withdrawal has arrived."""
+    tell(
+        withdrawal_finished,
+        withdrawal_id=row.pk,
+        promoter_id=row.promoter_id,
+        status=str(row.status),
+    )
+
+
+def return_unsent(*, promoter_id: int, needed_fen: int, why: str, at: datetime) -> int:
+    """Cancel a promoter's newest unsent withdrawals until their sum covers what is needed.
+
+    Returns what came back, in fen; all there is when that is less than needed. The caller holds
+    no account lock yet.
+    """
+    require_transaction("return_unsent()")
+    assert needed_fen >= 0
+    rows = Withdrawal.objects.filter(promoter=promoter_id, status__in=Withdrawal.UNSENT)
+    locked = list(rows.order_by("pk").select_for_update(of=("self",)))
+    returned = 0
+    for row in reversed(locked):
+        if returned >= needed_fen:
+            break
+        give_back(row, to=Withdrawal.Status.CANCELLED, by=SYSTEM, why=why, at=at)
+        returned += row.amount_fen
+    return returned

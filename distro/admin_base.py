@@ -1,0 +1,279 @@
+"""What the pages of every model share: amounts in yuan, masks, read-only money, panels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib.admin.utils import flatten_fieldsets
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RangeDateFilter
+
+from distro.admin_columns import FORM_FIELDS, amount_column, is_amount, masked_column, unit_label
+from distro.clock import day_start
+
+VIEW_PERSONAL_DATA = "referrals.view_personal_data"
+
+
+def sees_personal_data(user: Any) -> bool:
+    """Say whether a staff user may read phones, names and ID numbers in clear."""
+    return bool(user.has_perm(VIEW_PERSONAL_DATA))
+
+
+class DayRangeFilter(RangeDateFilter):
+    """From one day to another, both whole, as days in Beijing."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        """Keep the rows of these days; what is no date limits nothing."""
+        first = parse_day(self.used_parameters.get(f"{self.parameter_name}_from"))
+        last = parse_day(self.used_parameters.get(f"{self.parameter_name}_to"))
+        if first:
+            start = day_start(first) if self.is_moment else first
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": start})
+        if last:
+            next_day = last + timedelta(days=1)
+            end = day_start(next_day) if self.is_moment else next_day
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": end})
+        return queryset
+
+    @property
+    def is_moment(self) -> bool:
+        """Say whether the column holds times, not days."""
+        return bool(self.field.get_internal_type() == "DateTimeField")
+
+
+def parse_day(text: object) -> date | None:
+    """Read YYYY-MM-DD; None for anything else."""
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+# --- Shown, not edited ----------------------------------------------------------------------
+
+
+class ShownMixin:
+    """Shows fen as yuan, basis points as percent, and personal data masked without the right.
+
+    personal: field -> mask. The user decides, so nothing is kept on the shared instance.
+    """
+
+    model: type[Model]
+    personal: dict[str, Callable[[str], str]] = {}
+
+    def shown(self, request: HttpRequest, name: Any) -> Any:
+        """Return what stands for a field where it is only read."""
+        if name in self.masked(request):
+            return masked_column(self.model, name, self.personal[name])
+        is_field = is_amount(name) and not hasattr(self, name) and _has_field(self.model, name)
+        return amount_column(self.model, name) if is_field else name
+
+    def masked(self, request: HttpRequest) -> set[str]:
+        """Return the fields that this user sees masked."""
+        return set() if sees_personal_data(request.user) else set(self.personal)
+
+    def read_only(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """Return the names of the fields that are not edited on this page."""
+        names = [*super().get_readonly_fields(request, obj), *self.masked(request)]  # type: ignore[misc]
+        if obj is not None and not self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+            names += flatten_fieldsets(super().get_fieldsets(request, obj))  # type: ignore[misc]
+        return [name for name in names if not _is_ours(name)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Add the columns that show these fields to their names."""
+        names = [*super().get_readonly_fields(request, obj), *self.masked(request)]  # type: ignore[misc]
+        columns = [self.shown(request, name) for name in names]
+        return list(dict.fromkeys([*names, *columns]))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Put the shown column in the place of each field that is not edited."""
+        fixed = set(self.read_only(request, obj))
+        return [
+            (title, {**options, "fields": self._replaced(request, options["fields"], fixed)})
+            for title, options in super().get_fieldsets(request, obj)  # type: ignore[misc]
+        ]
+
+    def _replaced(self, request: HttpRequest, fields: Sequence[Any], fixed: set[Any]) -> list[Any]:
+        shown: list[Any] = []
+        for name in fields:
+            if isinstance(name, list | tuple):
+                shown.append(tuple(self._replaced(request, name, fixed)))
+            elif not _is_ours(name):
+                shown.append(self.shown(request, name) if name in fixed else name)
+        return shown
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Let staff write yuan and percent."""
+        if not is_amount(db_field.name):
+            return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        return FORM_FIELDS[db_field.name[-4:]](
+            label=unit_label(db_field.verbose_name).capitalize(),
+            required=not db_field.null,
+            initial=db_field.default if db_field.has_default() else None,
+            help_text=db_field.help_text,
+        )
+
+
+def _has_field(model: type[Model], name: str) -> bool:
+    return any(field.name == name for field in model._meta.get_fields())
+
+
+def _is_ours(name: object) -> bool:
+    """Say whether an entry of a fieldset is a column made by `shown`."""
+    return hasattr(name, "replaces")
+
+
+class ReadOnlyAdminMixin:
+    """No adding, no changing, no deleting: money, evidence and histories are written by services."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class DatedPolicyMixin:
+    """A dated row: what has begun to rule stays as it is; a change is a new row."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse for a row whose time has come."""
+        return super().has_change_permission(request, obj) and not _has_begun(obj)  # type: ignore[misc]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse for a row whose time has come."""
+        return obj is not None and super().has_delete_permission(request, obj) and not _has_begun(obj)  # type: ignore[misc]
+
+
+# --- Panels ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a change page that another package adds; None for a user who may not see it."""
+
+    template: str
+    context: Callable[[HttpRequest, Any], dict[str, Any] | None]
+
+
+PANELS: dict[str, list[Panel]] = defaultdict(list)
+
+
+def add_panel(model: type[Model], panel: Panel) -> None:
+    """Show a panel below the change page of a model; packages further right add to those left."""
+    PANELS[model._meta.label_lower].append(panel)
+
+
+# --- Pages ----------------------------------------------------------------------------------
+
+
+class Page(ShownMixin, ModelAdmin):
+    """The pages of one model, with a number of queries that does not grow with the rows."""
+
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_submit = True
+    ordering = ("-pk",)
+    empty_value_display = "–"
+    change_form_outer_after_template = "admin/panels.html"
+    # Detail action -> the states in which it is offered; the service decides all the same.
+    offered_in: dict[str, tuple[str, ...]] = {}
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Show amounts in yuan and personal data as this user may see it."""
+        return [self.shown(request, name) for name in super().get_list_display(request)]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Let nobody search for what he may not read."""
+        names = list(super().get_search_fields(request))
+        if sees_personal_data(request.user):
+            return names
+        return [name for name in names if not name.endswith("nickname")]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Let nobody guess by a filter in the address what he may not read."""
+        masked = lookup.split("__")[0] in self.masked(request)
+        return not masked and super().lookup_allowed(lookup, value, request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write only what was changed: counters and stock move beside this form."""
+        obj.save(update_fields=form.changed_data if change else None)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Write only what was changed, row by row."""
+        formset.save(commit=False)
+        for row in formset.deleted_objects:
+            row.delete()
+        for row, changed in formset.changed_objects:
+            row.save(update_fields=changed)
+        for row in formset.new_objects:
+            row.save()
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Leave out the batch steps that this user may not take."""
+        return {
+            name: item
+            for name, item in super().get_actions(request).items()
+            if request.user.has_perms(getattr(item[0], "needs", ()))
+        }
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer the steps that the row's state allows."""
+        actions = super().get_actions_detail(request, object_id)
+        if not self.offered_in:
+            return actions
+        rows = self.model._default_manager.filter(pk=object_id)
+        status = rows.values_list("status", flat=True).first()
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return [
+            action
+            for action in actions
+            if status in self.offered_in.get(action.action_name.removeprefix(prefix), [status])
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the panels that other packages show for this row."""
+        context["panels"] = list(self._panels(request, kwargs.get("obj")))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _panels(self, request: HttpRequest, obj: Any) -> Iterator[dict[str, Any]]:
+        for panel in PANELS[self.opts.label_lower] if obj else []:
+            context = panel.context(request, obj)
+            if context is not None:
+                yield {"template": panel.template, **context}
+
+
+class ReadOnlyPage(ReadOnlyAdminMixin, Page):
+    """The pages of a model that only services write."""
+
+
+class Rows(ShownMixin, TabularInline):
+    """Rows of another model on a change page."""
+
+    extra = 0
+    show_change_link = False
+
+
+class ReadOnlyRows(ReadOnlyAdminMixin, Rows):
+    """Rows that only services write."""
+
+    can_delete = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Edit nothing."""
+        columns = [self.shown(request, name) for name in self.fields or ()]
+        return list(dict.fromkeys([*(self.fields or ()), *columns]))

@@ -1,0 +1,1 @@
+"""What every endpoint shares: errors, pages, idempotency, throttles, the schema's pages."""

@@ -1,0 +1,57 @@
+"""The one way a row's status changes, with its history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Model, QuerySet
+
+from distro.actors import Actor
+from distro.errors import IllegalTransition
+from distro.locks import require_transaction
+from distro.models import StateChange
+
+
+def advance(
+    row: Model, to: str, *, by: Actor, at: datetime, why: str = "", **changes: object
+) -> None:
+    """Move a row to the state `to` with its other changes, safe against a concurrent move.
+
+    The row's model has a field `status` and the complete map TRANSITIONS. Afterwards the row is
+    as in the database. Raises IllegalTransition, also when another worker moved it first.
+    """
+    require_transaction("advance()")
+    old: str = row.status  # type: ignore[attr-defined]
+    if to not in row.TRANSITIONS[old]:  # type: ignore[attr-defined]
+        raise _refusal(row, old, to)
+    rows = type(row)._base_manager.filter(pk=row.pk, status=old)
+    if rows.update(status=to, **changes) != 1:
+        raise _refusal(row, old, to)
+    StateChange.objects.create(
+        model=_label(row),
+        object_id=row.pk,
+        from_status=str(old),
+        to_status=str(to),
+        actor_kind=by.kind,
+        actor_id=by.id,
+        why=why,
+        at=at,
+    )
+    row.refresh_from_db()
+
+
+def history(row: Model) -> QuerySet[StateChange]:
+    """Return the steps a row took, oldest first."""
+    return StateChange.objects.filter(model=_label(row), object_id=row.pk).order_by("id")
+
+
+def _label(row: Model) -> str:
+    """Name the table's own model, also for a proxy."""
+    model = row._meta.concrete_model
+    assert model is not None
+    return model._meta.label_lower
+
+
+def _refusal(row: Model, old: str, to: str) -> IllegalTransition:
+    name = f"{row._meta.verbose_name} {row.pk}"
+    return IllegalTransition(row=name, from_status=str(old), to_status=str(to))

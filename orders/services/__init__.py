@@ -1,0 +1,1 @@
+"""Writes: placing, paying, refunding, shipping."""
