@@ -14,9 +14,7 @@ class Event(models.Model):
 
     append_only = True
 
-    member = models.ForeignKey(
-        Member, models.PROTECT, related_name="+", verbose_name=_("member")
-    )
+    member = models.ForeignKey(Member, models.PROTECT, related_name="+", verbose_name=_("member"))
     client_event_id = models.CharField(max_length=64)
     name = models.CharField(_("event"), max_length=32)
     object_ref = models.CharField(_("object"), max_length=64, blank=True)

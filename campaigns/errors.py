@@ -117,6 +117,13 @@ class RewardNotPositive(BadCampaign):
     message = _("Every reward must be worth more than 0.")
 
 
+class DeclineOutOfRange(BadCampaign):
+    """A next reward that is larger than the last, or nothing."""
+
+    code = "decline_out_of_range"
+    message = _("Each next reward is more than 0 % and at most 100 % of the last.")
+
+
 class RewardAboveThreshold(BadCampaign):
     """A coupon worth more than the goods it is for."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
 
 from campaigns.models import Campaign, Coupon, CouponTemplate, Invitation, Participation, Reward
-from campaigns.rules import declining_reward
+from campaigns.rules import declining_reward, is_within
 from distro.errors import NotFound
+from distro.states import history
 from orders.models import Order, Sku
 from orders.selectors import PAID
-from referrals.models import Member, ShareLink, Visit
+from referrals.models import Member, ShareLink
 
 PUBLISHED = [
     Campaign.Status.SCHEDULED,
@@ -23,6 +23,8 @@ PUBLISHED = [
     Campaign.Status.SETTLED,
 ]
 OPEN = [Campaign.Status.RUNNING, Campaign.Status.PAUSED]
+TOOK_PEOPLE = [*OPEN, Campaign.Status.ENDED, Campaign.Status.SETTLED]
+LOGIN_VISIT = timedelta(hours=1)  # a visit told after the log-in, by the app that came back
 
 
 @dataclass(frozen=True)
@@ -131,50 +133,51 @@ def rewards_of(participation: Participation) -> QuerySet[Reward]:
 
 
 def inviting_participation(member: Member) -> Participation | None:
-    """Return the participation whose link brought a member, if a campaign's link did."""
-    visits = Visit.objects.filter(
-        member=member,
-        link__target=ShareLink.Target.CAMPAIGN,
-        link__member_id=member.inviter_id,
-    )
-    visit = visits.select_related("link").order_by("id").first()
-    if visit is None:
+    """Return the participation whose link brought a new member, if a campaign's link did.
+
+    He came through the link that his log-in followed: its owner is the inviter, and the visit or
+    the binding that it made is not later than an hour after he joined.
+    """
+    if member.inviter_id is None:
         return None
-    parts = Participation.objects.filter(
-        member_id=visit.link.member_id, campaign__code=visit.link.target_ref
+    until = member.joined_at + LOGIN_VISIT
+    links = ShareLink.objects.filter(
+        Q(visits__member=member, visits__occurred_at__lte=until)
+        | Q(bindings__member=member, bindings__started_at__lte=until),
+        member_id=member.inviter_id,
+        target=ShareLink.Target.CAMPAIGN,
     )
-    return parts.select_related("campaign").first()
+    codes = links.order_by("id").values_list("target_ref", flat=True)
+    parts = Participation.objects.filter(member_id=member.inviter_id, campaign__code__in=codes)
+    return parts.select_related("campaign").order_by("id").first()
+
+
+def took_people_at(campaign: Campaign, at: datetime) -> bool:
+    """Say whether new people counted for a campaign at a moment: it ran, paused or not."""
+    if campaign.status not in TOOK_PEOPLE:
+        return False
+    ends = history(campaign).filter(to_status=Campaign.Status.ENDED)
+    early_end = ends.values_list("at", flat=True).first()
+    end = min(campaign.ends_at, early_end or campaign.ends_at)
+    return is_within(at, start=campaign.starts_at, end=end)
 
 
 def is_new_person(member: Member) -> bool:
-    """Say whether a member has no earlier account and has never paid an order."""
-    accounts = Member.objects.filter(unionid=member.unionid).exclude(pk=member.pk)
-    known_before = bool(member.unionid) and accounts.exists()
-    return not known_before and first_sale(member.pk) is None
+    """Say whether a member, when he joined, had no earlier account and no paid order."""
+    earlier = Member.objects.filter(unionid=member.unionid, pk__lt=member.pk)
+    if member.unionid and earlier.exists():
+        return False
+    bought = Order.objects.filter(member=member, paid_at__lt=member.joined_at)
+    return not bought.exists()
 
 
 def first_sale(member_id: int) -> Order | None:
-    """Return the first order that a member paid money for goods for."""
-    return _sales(member_id).first()
+    """Return the first order of a member in which goods were paid for with money."""
+    paid = Order.objects.filter(member_id=member_id, status__in=PAID)
+    return paid.filter(paid_fen__gt=F("freight_fen")).order_by("paid_at", "id").first()
 
 
 def kept_fen(order: Order) -> int:
     """Return what the buyer paid for goods and did not get back, in fen."""
     goods_refunded = order.refunded_fen - order.freight_refunded_fen
     return order.paid_fen - order.freight_fen - goods_refunded
-
-
-def invitations_of_order(order_id: int) -> QuerySet[Invitation]:
-    """Return the invitations whose sale is this order."""
-    return Invitation.objects.filter(order_id=order_id)
-
-
-def tiers_of(campaign: Campaign) -> Iterable[int]:
-    """Return the numbers of invited buyers at which a ladder rewards."""
-    return campaign.tiers.values_list("invitees", flat=True)
-
-
-def _sales(member_id: int) -> QuerySet[Order]:
-    paid = Order.objects.filter(member_id=member_id, status__in=PAID, paid_at__isnull=False)
-    with_money = paid.extra() if False else paid  # placeholder
-    return with_money.order_by("paid_at", "id")

@@ -8,3 +8,9 @@ class CommissionsConfig(AppConfig):
     name = "commissions"
     verbose_name = _("Commissions")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from commissions import receivers, receivers_withdrawals
+
+        receivers.connect()
+        receivers_withdrawals.connect()

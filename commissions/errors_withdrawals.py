@@ -29,14 +29,6 @@ class StillOwes(DomainError):
     message = _("%(owed)s yuan are owed; they are paid off before anything can be withdrawn.")
 
 
-class PromoterNotActive(DomainError):
-    """Only an active promoter withdraws."""
-
-    code = "promoter_not_active"
-    message = _("This promoter account is not active.")
-    status = 403
-
-
 class PromoterOnHold(DomainError):
     """Somebody has to decide something about this promoter first."""
 
@@ -118,11 +110,3 @@ class AlreadyApproved(DomainError):
 
     code = "already_approved"
     message = _("You have approved this request; another person has to approve it too.")
-
-
-class ReasonMissing(DomainError):
-    """A refusal needs a reason that the promoter can read."""
-
-    code = "reason_missing"
-    message = _("Write a reason of at most %(maximum)s characters.")
-    status = 400

@@ -10,13 +10,13 @@ from django.db.models import F, Sum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
-from referrals.services.messages import notify
 
 from commissions.models import Accrual, Commission, Reversal, Settlement
 from commissions.services.ledger import balances
 from distro import clock, outbox
 from distro.money import yuan
 from referrals.models import Promoter
+from referrals.services.messages import notify
 
 PAGE = "pages/promoter/commissions"
 

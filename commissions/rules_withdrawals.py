@@ -8,8 +8,8 @@ from datetime import date, timedelta
 
 from commissions.tax import next_tax
 from distro.money import split
+from referrals.rules.people import ADULT_YEARS
 
-ADULT_YEARS = 18
 JUST_BELOW_BPS = 500  # within 5 % under a limit
 JUST_BELOW_TIMES = 3  # so often in a week
 PIECES_MAX = 500  # transfers of one request

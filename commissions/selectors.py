@@ -8,7 +8,6 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.db.models.functions import Coalesce
-from referrals.selectors import held_promoter_ids
 
 from commissions.models import Account, Commission, Plan, PlanRate, Transfer
 from commissions.rules import Rate, Terms
@@ -16,6 +15,7 @@ from distro.errors import NotFound
 from distro.facts import missed_order_ids
 from orders.models import Refund, RefundLine
 from referrals.models import Promoter
+from referrals.selectors import held_promoter_ids
 
 
 @dataclass(frozen=True)

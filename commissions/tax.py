@@ -10,8 +10,9 @@ from __future__ import annotations
 
 FREE_FEN = 80_000  # deducted up to the next line; above it a fifth is
 FLAT_UP_TO_FEN = 400_000
-# (taxable income up to, rate in tenths, quick deduction), all in fen; None: no end.
-BANDS = ((2_000_000, 2, 0), (5_000_000, 3, 200_000), (None, 4, 700_000))
+NO_END = 10**15  # fen
+# (taxable income up to, rate in tenths, quick deduction), in fen.
+BANDS = ((2_000_000, 2, 0), (5_000_000, 3, 200_000), (NO_END, 4, 700_000))
 BPS = 10_000
 # Net up to -> (what is added, what a gross of 100 leaves of each further fen), in fen.
 GROSS_UP = (
@@ -19,23 +20,16 @@ GROSS_UP = (
     (336_000, -16_000, 80),
     (2_100_000, 0, 84),
     (4_950_000, -200_000, 76),
-    (None, -700_000, 68),
+    (NO_END, -700_000, 68),
 )
 
 
 def tax_of(gross_fen: int) -> int:
-    """Return the income tax on the gross of one person and month; half a fen rounds up.
-
-    Raises nothing: a negative gross is our bug.
-    """
+    """Return the income tax on the gross of one person and month; half a fen rounds up."""
     assert gross_fen >= 0
-    if gross_fen <= FLAT_UP_TO_FEN:
-        fifths = 5 * max(0, gross_fen - FREE_FEN)
-    else:
-        fifths = 4 * gross_fen
-    for limit, tenths, quick in BANDS:
-        if limit is None or fifths <= 5 * limit:
-            break
+    flat = gross_fen <= FLAT_UP_TO_FEN
+    fifths = 5 * max(0, gross_fen - FREE_FEN) if flat else 4 * gross_fen  # of a fen, taxable
+    tenths, quick = next(band[1:] for band in BANDS if fifths <= 5 * band[0])
     return _half_up(fifths * tenths - 50 * quick, 50)
 
 
@@ -51,9 +45,7 @@ def next_tax(*, paid_fen: int, withheld_fen: int, gross_fen: int) -> int:
 def gross_up(net_fen: int) -> int:
     """Return the gross of a month that leaves this net; the smallest one if two do."""
     assert net_fen >= 0
-    for limit, added, percent in GROSS_UP:
-        if limit is None or net_fen <= limit:
-            break
+    added, percent = next(line[1:] for line in GROSS_UP if net_fen <= line[0])
     gross = _half_up(100 * (net_fen + added), percent)
     while gross - tax_of(gross) < net_fen:  # the tax was rounded up by a fen
         gross += 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from referrals.selectors import promoter_of
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commissions.selectors import commission_of, commissions_of, ledger_of
+from commissions.selectors_withdrawals import promoter_of
 from commissions.serializers import (
     BalanceSerializer,
     CommissionDetailSerializer,
@@ -52,7 +52,7 @@ class BalanceView(APIView):
     )
     def get(self, request: Request) -> Response:
         """What stands on my accounts."""
-        promoter = promoter_of(request.user.member)
+        promoter = promoter_of(request.user.member.pk)
         return Response(BalanceSerializer(balances(promoter.pk)).data)
 
 
@@ -67,7 +67,7 @@ class CommissionListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """My commissions, the latest payment first."""
-        rows = commissions_of(promoter_of(request.user.member))
+        rows = commissions_of(promoter_of(request.user.member.pk))
         return page_of(request, rows, CommissionSerializer, column="paid_at")
 
 
@@ -92,7 +92,7 @@ class CommissionView(APIView):
     )
     def get(self, request: Request, commission_id: int) -> Response:
         """One of my commissions and why it is what it is."""
-        row = commission_of(promoter_of(request.user.member), commission_id)
+        row = commission_of(promoter_of(request.user.member.pk), commission_id)
         return Response(CommissionDetailSerializer(row).data)
 
 
@@ -121,5 +121,5 @@ class LedgerView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Every movement on my accounts, the latest first."""
-        rows = ledger_of(promoter_of(request.user.member))
+        rows = ledger_of(promoter_of(request.user.member.pk))
         return page_of(request, rows, MovementSerializer, column="occurred_at")

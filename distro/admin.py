@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
@@ -98,37 +99,43 @@ class LogEntryAdmin(ReadOnlyPage):
 class AuditEntryAdmin(ReadOnlyPage):
     """The audit trail."""
 
-    list_display = ("at", "actor", "action", "target", "reason")
+    list_display = ("at", "actor_id", "action", "target", "reason")
     list_filter = (("at", DayRangeFilter), "actor_kind")
     search_fields = ("action", "target", "reason", "request_id")
-    fields = ("at", "actor", "action", "target", "reason", "detail", "request_id")
-
-    @admin.display(description=_("who"))
-    def actor(self, entry: AuditEntry) -> str:
-        """Name who did it."""
-        return f"{entry.actor_kind} {entry.actor_id}"
+    fields = ("at", "actor_id", "action", "target", "reason", "detail", "request_id")
+    who = ("actor_id",)
 
 
 @admin.register(StateChange)
 class StateChangeAdmin(ReadOnlyPage):
     """Every step of every row."""
 
-    list_display = ("at", "model", "object_id", "from_status", "to_status", "actor", "why")
+    list_display = ("at", "kind", "object_id", "from_status", "to_status", "actor_id", "why")
     list_filter = (("at", DayRangeFilter), "model", "actor_kind")
     search_fields = ("=object_id", "why")
     fields = list_display
+    who = ("actor_id",)
 
-    @admin.display(description=_("who"))
-    def actor(self, change: StateChange) -> str:
-        """Name who did it."""
-        return f"{change.actor_kind} {change.actor_id}"
+    @admin.display(description=_("model"), ordering="model")
+    def kind(self, change: StateChange) -> str:
+        """Name the kind of row."""
+        return str(apps.get_model(change.model)._meta.verbose_name)
 
 
 @admin.register(MissedFact)
 class MissedFactAdmin(ReadOnlyPage):
     """Receivers that have not heard a fact yet."""
 
-    list_display = ("created_at", "fact", "uid", "order_id", "attempts", "next_at", "done_at", "error")
+    list_display = (
+        "created_at",
+        "fact",
+        "uid",
+        "order_id",
+        "attempts",
+        "next_at",
+        "done_at",
+        "error",
+    )
     list_filter = (
         ("created_at", DayRangeFilter),
         ("done_at", admin.EmptyFieldListFilter),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -14,8 +14,11 @@ from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RangeDateFilter
 
+from distro import clock
+from distro.admin_actors import NamedActors, name_actors, who_column
 from distro.admin_columns import FORM_FIELDS, amount_column, is_amount, masked_column, unit_label
 from distro.clock import day_start
+from distro.states import history
 
 VIEW_PERSONAL_DATA = "referrals.view_personal_data"
 
@@ -61,16 +64,20 @@ def parse_day(text: object) -> date | None:
 class ShownMixin:
     """Shows fen as yuan, basis points as percent, and personal data masked without the right.
 
-    personal: field -> mask. The user decides, so nothing is kept on the shared instance.
+    personal: field -> mask. who: fields that name an actor. The user decides what he sees, so
+    nothing is kept on the shared instance.
     """
 
     model: type[Model]
     personal: dict[str, Callable[[str], str]] = {}
+    who: tuple[str, ...] = ()
 
     def shown(self, request: HttpRequest, name: Any) -> Any:
         """Return what stands for a field where it is only read."""
         if name in self.masked(request):
             return masked_column(self.model, name, self.personal[name])
+        if name in self.who:
+            return who_column(self.model, name)
         is_field = is_amount(name) and not hasattr(self, name) and _has_field(self.model, name)
         return amount_column(self.model, name) if is_field else name
 
@@ -78,25 +85,29 @@ class ShownMixin:
         """Return the fields that this user sees masked."""
         return set() if sees_personal_data(request.user) else set(self.personal)
 
-    def read_only(self, request: HttpRequest, obj: Any) -> list[Any]:
-        """Return the names of the fields that are not edited on this page."""
-        names = [*super().get_readonly_fields(request, obj), *self.masked(request)]  # type: ignore[misc]
-        if obj is not None and not self.has_change_permission(request, obj):  # type: ignore[attr-defined]
-            names += flatten_fieldsets(super().get_fieldsets(request, obj))  # type: ignore[misc]
-        return [name for name in names if not _is_ours(name)]
+    def fixed_fields(self, request: HttpRequest, obj: Any) -> Iterable[str]:
+        """Return fields that are not edited on this page, besides `readonly_fields`."""
+        return ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Add the columns that show these fields to their names."""
-        names = [*super().get_readonly_fields(request, obj), *self.masked(request)]  # type: ignore[misc]
+        names = [
+            *super().get_readonly_fields(request, obj),  # type: ignore[misc]
+            *self.fixed_fields(request, obj),
+            *self.masked(request),
+        ]
         columns = [self.shown(request, name) for name in names]
         return list(dict.fromkeys([*names, *columns]))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Put the shown column in the place of each field that is not edited."""
-        fixed = set(self.read_only(request, obj))
+        sets = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        fixed = set(self.get_readonly_fields(request, obj))
+        if obj is not None and not self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+            fixed |= set(flatten_fieldsets(sets))
         return [
             (title, {**options, "fields": self._replaced(request, options["fields"], fixed)})
-            for title, options in super().get_fieldsets(request, obj)  # type: ignore[misc]
+            for title, options in sets
         ]
 
     def _replaced(self, request: HttpRequest, fields: Sequence[Any], fixed: set[Any]) -> list[Any]:
@@ -130,7 +141,7 @@ def _is_ours(name: object) -> bool:
 
 
 class ReadOnlyAdminMixin:
-    """No adding, no changing, no deleting: money, evidence and histories are written by services."""
+    """No adding, no changing, no deleting: services write money, evidence and histories."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""
@@ -154,7 +165,13 @@ class DatedPolicyMixin:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse for a row whose time has come."""
-        return obj is not None and super().has_delete_permission(request, obj) and not _has_begun(obj)  # type: ignore[misc]
+        return (
+            obj is not None and super().has_delete_permission(request, obj) and not _has_begun(obj)
+        )  # type: ignore[misc]
+
+
+def _has_begun(policy: Any) -> bool:
+    return policy is not None and policy.effective_from <= clock.now()
 
 
 # --- Panels ---------------------------------------------------------------------------------
@@ -188,8 +205,12 @@ class Page(ShownMixin, ModelAdmin):
     ordering = ("-pk",)
     empty_value_display = "–"
     change_form_outer_after_template = "admin/panels.html"
-    # Detail action -> the states in which it is offered; the service decides all the same.
-    offered_in: dict[str, tuple[str, ...]] = {}
+    # Detail action -> the states, or the rows, for which it is offered; the service decides.
+    offered_in: dict[str, tuple[str, ...] | Callable[[Any], bool]] = {}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NamedActors]:
+        """Read the names of actors at once."""
+        return NamedActors
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Show amounts in yuan and personal data as this user may see it."""
@@ -230,18 +251,21 @@ class Page(ShownMixin, ModelAdmin):
         }
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the steps that the row's state allows."""
-        actions = super().get_actions_detail(request, object_id)
+        """Offer the steps that this user may take and the row's state allows."""
+        actions = [
+            action
+            for action in super().get_actions_detail(request, object_id)
+            if request.user.has_perms(getattr(action.method, "needs", ()))
+        ]
         if not self.offered_in:
             return actions
-        rows = self.model._default_manager.filter(pk=object_id)
-        status = rows.values_list("status", flat=True).first()
-        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
-        return [
-            action
-            for action in actions
-            if status in self.offered_in.get(action.action_name.removeprefix(prefix), [status])
-        ]
+        row = self.model._default_manager.filter(pk=object_id).first()
+        return [action for action in actions if self._offers(action.action_name, row)]
+
+    def _offers(self, action_name: str, row: Any) -> bool:
+        name = action_name.removeprefix(f"{self.opts.app_label}_{self.opts.model_name}_")
+        rule = self.offered_in.get(name)
+        return rule is None or (rule(row) if callable(rule) else row.status in rule)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -255,6 +279,24 @@ class Page(ShownMixin, ModelAdmin):
             context = panel.context(request, obj)
             if context is not None:
                 yield {"template": panel.template, **context}
+        if obj and hasattr(obj, "TRANSITIONS") and (steps := steps_of(obj)):
+            yield {"template": "admin/steps.html", "steps": steps}
+
+
+def steps_of(row: Any) -> list[dict[str, Any]]:
+    """Return the steps a row took: when, to which state, by whom, why."""
+    changes = list(history(row))
+    name_actors(changes, ["actor_id"])
+    labels = dict(row._meta.get_field("status").flatchoices)
+    return [
+        {
+            "at": change.at,
+            "title": labels.get(change.to_status, change.to_status),
+            "who": change.actor_names.get(f"{change.actor_kind}:{change.actor_id}", ""),
+            "why": change.why,
+        }
+        for change in changes
+    ]
 
 
 class ReadOnlyPage(ReadOnlyAdminMixin, Page):
@@ -273,7 +315,6 @@ class ReadOnlyRows(ReadOnlyAdminMixin, Rows):
 
     can_delete = False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+    def fixed_fields(self, request: HttpRequest, obj: Any) -> Iterable[str]:
         """Edit nothing."""
-        columns = [self.shown(request, name) for name in self.fields or ()]
-        return list(dict.fromkeys([*(self.fields or ()), *columns]))
+        return self.fields or ()

@@ -57,6 +57,11 @@ def is_amount(name: object) -> bool:
     return isinstance(name, str) and name.endswith(tuple(CELLS))
 
 
+def masked_address(address: str) -> str:
+    """Show the province and city an address begins with, and nothing that leads to a door."""
+    return f"{address[:6]}****"
+
+
 @cache
 def amount_column(model: type[Model], name: str) -> Column:
     """Return the column that shows a field of fen or basis points."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,8 @@ from django.db.models import F
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 
+travelled: ContextVar[datetime | None] = ContextVar("travelled", default=None)
+
 
 def real_now() -> datetime:
     """Return the true time in UTC; for tokens, signatures and leases, which no demo moves."""
@@ -21,7 +25,12 @@ def real_now() -> datetime:
 
 
 def now() -> datetime:
-    """Return the business time in UTC: the true time, plus the offset of the demo clock."""
+    """Return the business time in UTC: the true time, plus the offset of the demo clock.
+
+    Inside `travel()` it is the moment travelled to.
+    """
+    if moment := travelled.get():
+        return moment
     if not settings.DEMO_CLOCK:
         return real_now()
     rows = apps.get_model("distro", "DemoClock").objects.filter(pk=1)
@@ -38,6 +47,19 @@ def move(seconds: int) -> None:
     with transaction.atomic():
         clocks.get_or_create(pk=1)
         clocks.filter(pk=1).update(seconds=F("seconds") + seconds)
+
+
+@contextmanager
+def travel(at: datetime) -> Iterator[None]:
+    """Let now() answer one moment in this thread, so that a demo can live its past again."""
+    if not (settings.DEMO_CLOCK or settings.TESTING):
+        raise RuntimeError("Nobody travels in time where DEMO_CLOCK is off.")
+    assert at.tzinfo is not None
+    token = travelled.set(at)
+    try:
+        yield
+    finally:
+        travelled.reset(token)
 
 
 def ticking(at: datetime) -> Callable[[], datetime]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,10 @@ def database_of_site(default: Path) -> dict[str, Any]:
     }
 
 
-def database_of_tests() -> dict[str, Any]:
+def database_of_tests(folder: Path) -> dict[str, Any]:
     """Describe the database of a test run; its name begins with test_ and names the run.
+
+    folder: where a SQLite file goes.
 
     The settings call this, not conftest.py: pytest-django and its parallel workers read the
     settings before any hook runs, so a server started later would be missed by some of them.
@@ -42,7 +43,7 @@ def database_of_tests() -> dict[str, Any]:
     # Two runs at once must not share a database; parallel workers inherit the name.
     run = os.environ.setdefault("DISTRO_TEST_RUN", str(os.getpid()))
     if env_choice("DISTRO_TEST_DB", {"sqlite", "postgres"}, "sqlite") == "sqlite":
-        path = Path(tempfile.gettempdir()) / "distro-tests" / f"test_distro_{run}.sqlite3"
+        path = folder / f"test_distro_{run}.sqlite3"
         return _sqlite(path, NAME=path)
     if not env_str("TEST_DATABASE_URL", ""):
         os.environ["TEST_DATABASE_URL"] = start_postgres()

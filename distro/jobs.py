@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -33,13 +33,32 @@ KEPT = timedelta(days=14)
 
 def run_due(at: datetime) -> list[str]:
     """Run each due job once; return the names of those that ran."""
+    return [name for name in due(at) if run_job(name, at)]
+
+
+def due(at: datetime) -> list[str]:
+    """Return the jobs whose time has come, the longest waiting first."""
     _make_rows(at)
-    names = Job.objects.filter(name__in=settings.SCHEDULE, next_at__lte=at).order_by("next_at")
-    return [name for name in list(names.values_list("name", flat=True)) if run_job(name, at)]
+    rows = Job.objects.filter(name__in=settings.SCHEDULE, next_at__lte=at)
+    return list(rows.order_by("next_at", "name").values_list("name", flat=True))
+
+
+def run_until(stop: threading.Event, *, every_s: float, tell: Callable[[str], object]) -> None:
+    """Run what is due again and again, in any thread, and tell the names; end between two."""
+    while not stop.is_set():
+        try:
+            for name in due(clock.now()):
+                if not stop.is_set() and run_job(name, clock.now()):
+                    tell(name)
+        except DatabaseError as error:  # a restart of the database is no reason to leave
+            logger.error("no look at the schedule: %s", brief(error))
+            connection.close()
+        stop.wait(every_s)
 
 
 def run_job(name: str, at: datetime, force: bool = False) -> JobRun | None:
     """Run a job if it is due, or by force; None if it is not, or if another runner has it."""
+    assert name in settings.SCHEDULE
     _make_rows(at)
     runner = uuid.uuid4().hex
     rows = _free().filter(name=name) if force else _free().filter(name=name, next_at__lte=at)
@@ -91,7 +110,8 @@ def _work(run: JobRun, at: datetime) -> None:
     except Exception as error:
         run.error = brief(error)
         logger.exception("job %s failed", run.name)
-        connection.close_if_unusable_or_obsolete()
+        if not connection.in_atomic_block:  # the next query opens a new one if this one is dead
+            connection.close_if_unusable_or_obsolete()
 
 
 def _finish(run: JobRun, runner: str, at: datetime) -> None:

@@ -26,7 +26,9 @@ def advisory(lock: Lock, key: int = 0) -> None:
     assert -(2**31) <= key < 2**31
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s::int, %s::int)", [int(lock), key])
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(CAST(%s AS int), CAST(%s AS int))", [int(lock), key]
+            )
 
 
 def require_transaction(what: str) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+BROKER_TIMEOUT_S = 2
+
+_migrated: list[bool] = []  # filled once all migrations have run
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -14,8 +24,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database and the cache answer, else 503 with their names."""
-    failed = [name for name, works in (("database", _database), ("cache", _cache)) if not works()]
+    """Answer 200 when all that a request needs is there, else 503 with the names of the rest."""
+    failed = [name for name, works in CHECKS.items() if not works()]
     text = "failed: " + ", ".join(failed) if failed else "ok"
     return HttpResponse(text, content_type="text/plain", status=503 if failed else 200)
 
@@ -29,9 +39,41 @@ def _database() -> bool:
     return True
 
 
+def _migrations() -> bool:
+    """Say whether every migration has run; asked until it has."""
+    if not _migrated:
+        try:
+            executor = MigrationExecutor(connection)
+        except DatabaseError:
+            return True  # the database is named already
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return False
+        _migrated.append(True)
+    return True
+
+
 def _cache() -> bool:
     try:
         cache.set("readyz", 1, timeout=5)
     except (OSError, RedisError):
         return False
     return True
+
+
+def _broker() -> bool:
+    if not settings.CELERY_BROKER_URL:
+        return True
+    try:
+        with current_app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_S)
+    except (OSError, OperationalError):
+        return False
+    return True
+
+
+CHECKS: dict[str, Callable[[], bool]] = {
+    "database": _database,
+    "migrations": _migrations,
+    "cache": _cache,
+    "broker": _broker,
+}

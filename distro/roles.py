@@ -25,7 +25,10 @@ LABELS = {
 }
 
 # Rights that no model brings: (app, model, codename) -> name.
-EXTRA = {("commissions", "commission", "export_commission"): "Can export commissions"}
+EXTRA = {
+    ("commissions", "commission", "export_commission"): "Can export commissions",
+    ("orders", "order", "view_delivery"): "Can see where an order goes until it is shipped",
+}
 
 EDIT = "view add change delete"
 
@@ -49,7 +52,7 @@ GRANTS: dict[str, dict[str, str]] = {
         "orders.category": EDIT,
         "orders.product": EDIT,
         "orders.sku": EDIT,
-        "orders.order": "view change",
+        "orders.order": "view change view_delivery",
         "orders.refund": "view change",
         "campaigns.*": "view",
         "campaigns.campaign": "view add change",
@@ -123,12 +126,18 @@ def sync(app: str) -> None:
         kind = ContentType.objects.filter(app_label=label, model=model).first()
         if label == app and kind:
             defaults = {"name": name}
-            Permission.objects.get_or_create(content_type=kind, codename=codename, defaults=defaults)
-    there = list(Permission.objects.filter(content_type__app_label=app).select_related("content_type"))
+            Permission.objects.get_or_create(
+                content_type=kind, codename=codename, defaults=defaults
+            )
+    there = list(
+        Permission.objects.filter(content_type__app_label=app).select_related("content_type")
+    )
     for role in GRANTS:
         group, _created = Group.objects.get_or_create(name=role)
         wanted = {row.pk for row in there if _grants(role, app, row)}
-        has = set(group.permissions.filter(content_type__app_label=app).values_list("pk", flat=True))
+        has = set(
+            group.permissions.filter(content_type__app_label=app).values_list("pk", flat=True)
+        )
         group.permissions.add(*(wanted - has))
         group.permissions.remove(*(has - wanted))
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from distro.databases import database_of_site, database_of_tests
 from distro.env import env_bool, env_choice, env_int, env_list, env_str, read_env_file
+from distro.schedule import SCHEDULE  # noqa: F401 - a setting: all periodic work
 
 django_stubs_ext.monkeypatch()  # models.TextField[str, str] and its like
 
@@ -103,14 +104,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60 * 60}  # > the time 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
-# Periodic work: name -> (dotted path of a service, seconds between two runs).
-SCHEDULE: dict[str, tuple[str, int]] = {
-    "deliver_outbox": ("distro.outbox.deliver", 5),
-    "repeat_missed_facts": ("distro.facts.repeat_missed", 60),
-    "prune_outbox": ("distro.outbox.prune", 3600),
-    "prune_job_runs": ("distro.jobs.prune_runs", 3600),
-    "prune_idempotent_requests": ("distro.api.idempotency.prune", 3600),
-}
 CELERY_BEAT_SCHEDULE = {
     "run_due_jobs": {
         "task": "distro.tasks.run_due_jobs",
@@ -121,8 +114,11 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Database -------------------------------------------------------------------------------
 
-database = database_of_tests() if TESTING else database_of_site(VAR_DIR / "distro.sqlite3")
-DATABASES = {"default": database}
+DATABASES = {
+    "default": database_of_tests(VAR_DIR / "tests")
+    if TESTING
+    else database_of_site(VAR_DIR / "distro.sqlite3")
+}
 
 # --- Language, time -------------------------------------------------------------------------
 
@@ -255,6 +251,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "distro.api.docs.describe_refusals",
+    ],
 }
 
 # --- WeChat ---------------------------------------------------------------------------------

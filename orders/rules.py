@@ -181,9 +181,7 @@ def refundable_by_wechat(*, paid_at: datetime, refunds: int, at: datetime) -> bo
     return young and refunds < WECHAT_REFUNDS_MAX
 
 
-def matures_at(
-    *, completed_at: datetime, return_days: int, returnable: Iterable[bool]
-) -> datetime:
+def matures_at(*, completed_at: datetime, return_days: int, returnable: Iterable[bool]) -> datetime:
     """Return when the return period of an order ends; at once when nothing can be returned."""
     days = return_days if any(returnable) else 0
     return completed_at + timedelta(days=days)

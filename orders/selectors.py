@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Exists, F, Min, OuterRef, Prefetch, Q, QuerySet, Sum
 
 from distro.errors import NotFound
+from orders.errors import UnknownLine, UnknownSku
 from orders.models import (
     Category,
     Order,
@@ -20,7 +21,7 @@ from orders.models import (
     ShopPolicy,
     Sku,
 )
-from orders.rules import Room
+from orders.rules import Item, RefundItem, Room
 
 PAID = [
     Order.Status.PAID,
@@ -67,28 +68,31 @@ def categories() -> QuerySet[Category]:
     return Category.objects.order_by("position", "id")
 
 
-def products_on_sale() -> QuerySet[Product]:
-    """Return what is sold, newest first, each with `from_fen` and its SKUs that are on sale."""
-    return (
-        Product.objects.filter(on_sale=True, skus__on_sale=True)
-        .annotate(from_fen=Min("skus__price_fen"))
-        .select_related("category")
-        .prefetch_related(Prefetch("skus", Sku.objects.filter(on_sale=True).order_by("id")))
-        .order_by("-id")
-    )
+def products_on_sale(category_id: int | None = None) -> QuerySet[Product]:
+    """Return what is sold, in one category or all, each with its lowest price `from_fen`."""
+    products = Product.objects.filter(on_sale=True, skus__on_sale=True)
+    if category_id is not None:
+        products = products.filter(category_id=category_id)
+    return products.annotate(from_fen=Min("skus__price_fen")).select_related("category")
 
 
 def product_on_sale(code: str) -> Product:
-    """Return one product that is sold; raise NotFound."""
-    product = products_on_sale().filter(code=code).first()
+    """Return one product that is sold, with its SKUs that are; raise NotFound."""
+    skus = Prefetch("skus", Sku.objects.filter(on_sale=True).order_by("id"))
+    product = products_on_sale().filter(code=code).prefetch_related(skus).first()
     if product is None:
         raise NotFound
     return product
 
 
-def sku_ids(codes: Collection[str]) -> dict[str, int]:
-    """Return the ids of the SKUs with these codes, whether on sale or not."""
-    return dict(Sku.objects.filter(code__in=codes).values_list("code", "id"))
+def items_of(wanted: Sequence[tuple[str, int]]) -> list[Item]:
+    """Return the items for (SKU code, quantity); raise UnknownSku."""
+    codes = [code for code, _ in wanted]
+    ids = dict(Sku.objects.filter(code__in=codes).values_list("code", "id"))
+    for place, code in enumerate(codes):
+        if code not in ids:
+            raise UnknownSku(field=f"items.{place}.sku")
+    return [Item(ids[code], quantity) for code, quantity in wanted]
 
 
 # --- A member's own -------------------------------------------------------------------------
@@ -107,6 +111,15 @@ def order_of(member_id: int, number: str) -> Order:
     if order is None:
         raise NotFound
     return order
+
+
+def refund_items_of(order: Order, wanted: Sequence[tuple[int, int, int]]) -> list[RefundItem]:
+    """Return the items for (line no., quantity, fen) of an order; raise UnknownLine."""
+    ids = {line.line_no: line.pk for line in order.lines.all()}
+    for place, (line_no, _, _) in enumerate(wanted):
+        if line_no not in ids:
+            raise UnknownLine(field=f"lines.{place}.line_no")
+    return [RefundItem(ids[line_no], quantity, fen) for line_no, quantity, fen in wanted]
 
 
 def refund_of(member_id: int, out_refund_no: str) -> Refund:
@@ -131,23 +144,34 @@ def open_refunds() -> QuerySet[Refund]:
     return Refund.objects.filter(status__in=Refund.OPEN, kind=Refund.Kind.AFTER_SALE)
 
 
-def refund_room(order: Order, *, besides: int | None = None) -> tuple[dict[int, Room], int]:
-    """Return the room per line id, and for freight, that succeeded and open refunds leave.
+def refund_room(order: Order) -> tuple[dict[int, Room], int]:
+    """Return the room per line id, and for freight, that succeeded and open refunds leave."""
+    return _room(order, Refund.objects.filter(status__in=Refund.OPEN))
 
-    besides: a refund that is not counted, because it is the one being decided.
-    """
-    counted = Q(refund__status__in=[*Refund.OPEN, Refund.Status.SUCCEEDED])
-    waiting = Q(refund__status__in=Refund.OPEN)
-    rows = RefundLine.objects.filter(counted, refund__order=order).exclude(refund_id=besides)
-    sums = rows.values("line_id").annotate(
-        pieces=Sum("quantity"), fen=Sum("amount_fen", filter=waiting, default=0)
-    )
-    used = {row["line_id"]: (row["pieces"], row["fen"]) for row in sums}
+
+def approval_room(refund: Refund) -> tuple[dict[int, Room], int]:
+    """Return the room that succeeded and approved refunds leave for this one."""
+    approved = Refund.objects.filter(status__in=Refund.RESERVED).exclude(pk=refund.pk)
+    return _room(refund.order, approved)
+
+
+def _room(order: Order, others: QuerySet[Refund]) -> tuple[dict[int, Room], int]:
+    others = others.filter(order=order, kind=Refund.Kind.AFTER_SALE)
+    done = Refund.objects.filter(order=order, status=Refund.Status.SUCCEEDED)
+    used = {
+        row["line_id"]: (row["pieces"], row["fen"])
+        for row in RefundLine.objects.filter(Q(refund__in=others) | Q(refund__in=done))
+        .values("line_id")
+        .annotate(
+            pieces=Sum("quantity"),
+            # What succeeded stands on the line, as does history without refund rows.
+            fen=Sum("amount_fen", filter=Q(refund__in=others), default=0),
+        )
+    }
     room = {}
     for line in order.lines.all():
         pieces, fen = used.get(line.pk, (0, 0))
         room[line.pk] = Room(line.quantity - pieces, line.paid_fen - line.refunded_fen - fen)
-    others = open_refunds().filter(order=order).exclude(pk=besides)
     freight = others.aggregate(fen=Sum("freight_fen", default=0))["fen"]
     return room, order.freight_fen - order.freight_refunded_fen - freight
 
@@ -169,8 +193,7 @@ def payments_to_query(at: datetime) -> QuerySet[Payment]:
 
 def refunds_to_query(at: datetime) -> QuerySet[Refund]:
     """Return the refunds under way that WeChat shall be asked about."""
-    under_way = [Refund.Status.APPROVED, Refund.Status.PROCESSING, Refund.Status.ABNORMAL]
-    refunds = Refund.objects.filter(status__in=under_way, next_query_at__lte=at)
+    refunds = Refund.objects.filter(status__in=Refund.RESERVED, next_query_at__lte=at)
     return refunds.filter(channel=Refund.Channel.WECHAT).order_by("next_query_at", "id")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -41,3 +42,12 @@ def wechat(sandbox: Sandbox) -> SandboxControl:
     sandbox.control.settings(**QUIET)
     cache.clear()
     return sandbox.control
+
+
+def notice(control: SandboxControl, number: str) -> dict[str, Any]:
+    """Return the newest notification of an order, refund or transfer, for Django's test client.
+
+    `client.post(url, **notice(wechat, out_trade_no))`; signed anew each time, with the same id.
+    """
+    headers, body = control.signed_notice(control.notifications(number)[-1].id)
+    return {"data": body, "content_type": headers.pop("Content-Type"), "headers": headers}

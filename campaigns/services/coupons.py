@@ -27,7 +27,7 @@ def grant(*, member_id: int, template_id: int, key: str, at: datetime) -> Coupon
 
     Raises CouponsExhausted, CouponLimitReached, ConflictingContent.
     """
-    template = CouponTemplate.objects.select_for_update().get(pk=template_id)
+    template = CouponTemplate.objects.select_for_update(no_key=True).get(pk=template_id)
     if coupon := _granted(key, member_id, template_id, template.value_fen):
         return coupon
     free = CouponTemplate.objects.filter(pk=template_id, total__gt=F("issued") + F("reserved"))
@@ -47,7 +47,7 @@ def grant_reserved(
 
     Raises CouponsExhausted, ConflictingContent.
     """
-    template = CouponTemplate.objects.select_for_update().get(pk=template_id)
+    template = CouponTemplate.objects.select_for_update(no_key=True).get(pk=template_id)
     if coupon := _granted(key, member_id, template_id, value_fen):
         return coupon
     reserved = CouponTemplate.objects.filter(pk=template_id, reserved__gt=0)

@@ -13,7 +13,7 @@ from distro.locks import require_transaction
 from distro.states import advance
 
 Kind = Account.Kind
-REASON_CHARS = 200
+REASON_CHARS = 200  # characters kept of a reason
 
 
 def give_back(row: Withdrawal, *, to: str, by: Actor, why: str, at: datetime) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from commissions.models import Commission, Plan, Reversal
 from commissions.rules import kept, remaining_base
 from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, balances, lock_accounts, post
-from commissions.services.withdrawals import return_unsent
+from commissions.services.returning import return_unsent
 from commissions.signals import commission_reversed
 from distro.actors import SYSTEM
 from distro.facts import tell

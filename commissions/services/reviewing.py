@@ -11,14 +11,14 @@ from commissions.errors_withdrawals import (
     MakerCannotApprove,
     NothingToDecide,
     OnlyStaffDecides,
-    ReasonMissing,
 )
 from commissions.models import Withdrawal, WithdrawalApproval, WithdrawalRequest
-from commissions.services.returning import REASON_CHARS, give_back
+from commissions.services.returning import give_back
 from distro import audit
 from distro.actors import Actor
 from distro.errors import NotFound
 from distro.states import advance
+from referrals.errors import ReasonMissing
 
 Status = Withdrawal.Status
 
@@ -46,9 +46,7 @@ def approve_request(*, request_id: int, by: Actor, at: datetime) -> WithdrawalRe
     return request
 
 
-def reject_request(
-    *, request_id: int, reason: str, by: Actor, at: datetime
-) -> WithdrawalRequest:
+def reject_request(*, request_id: int, reason: str, by: Actor, at: datetime) -> WithdrawalRequest:
     """Refuse what is not sent yet of a request and return its money; the promoter sees why.
 
     Raises OnlyStaffDecides, ReasonMissing, NothingToDecide, NotFound.
@@ -114,5 +112,5 @@ def _locked(request_id: int, by: Actor) -> tuple[WithdrawalRequest, list[Withdra
 
 
 def _check_reason(reason: str) -> None:
-    if not 1 <= len(reason.strip()) <= REASON_CHARS:
-        raise ReasonMissing(field="reason", maximum=REASON_CHARS)
+    if not reason.strip():
+        raise ReasonMissing(field="reason")

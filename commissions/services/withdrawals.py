@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -15,7 +14,6 @@ from commissions.errors_withdrawals import (
     NotEnoughAvailable,
     NoWechatAccount,
     PayeeUnderAge,
-    PromoterNotActive,
     PromoterOnHold,
     SplitImpossible,
     StillOwes,
@@ -47,6 +45,8 @@ from distro.errors import NotFound
 from distro.facts import tell
 from distro.money import check_amount, yuan
 from distro.states import advance
+from orders.services.numbers import new_number
+from referrals.errors import PromoterNotActive
 from referrals.models import Identity, Promoter
 from referrals.selectors import held_promoter_ids
 
@@ -119,7 +119,7 @@ def request_withdrawal(
         locked = lock_accounts([promoter_id])[promoter_id]
         plan = _quote(promoter, payee, amount_fen, locked, at)
         request = WithdrawalRequest.objects.create(
-            number=_number("R", at), promoter=promoter, amount_fen=amount_fen,
+            number=new_number("WR", at=at), promoter=promoter, amount_fen=amount_fen,
             estimated_tax_fen=plan.tax_fen, review_reasons=plan.reasons,
             approvals_needed=plan.approvals_needed,
             made_by=str(by or promoter.member.actor), requested_at=at,
@@ -268,11 +268,6 @@ def _often_just_below(
 # --- Writing --------------------------------------------------------------------------------
 
 
-def _number(prefix: str, at: datetime) -> str:
-    """Return a number that WeChat takes and nobody can guess."""
-    return f"{prefix}{beijing_day(at):%Y%m%d}{secrets.token_hex(8)}"
-
-
 def _create_pieces(
     request: WithdrawalRequest, plan: Quote, payee: Payee, at: datetime
 ) -> list[Withdrawal]:
@@ -283,10 +278,15 @@ def _create_pieces(
         not_before = max(earliest, day_start(day)) if day > today else None
         rows.append(
             Withdrawal.objects.create(
-                request=request, promoter_id=request.promoter_id, number=_number("W", at),
-                amount_fen=piece.amount_fen, payee_key=payee.key, openid=payee.openid,
-                not_before=not_before, requested_at=at,
-            )  # fmt: skip
+                request=request,
+                promoter_id=request.promoter_id,
+                number=new_number("WD", at=at),
+                amount_fen=piece.amount_fen,
+                payee_key=payee.key,
+                openid=payee.openid,
+                not_before=not_before,
+                requested_at=at,
+            )
         )
     return rows
 

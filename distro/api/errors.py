@@ -60,12 +60,12 @@ SAME: dict[type[Exception], type[DomainError]] = {
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Answer whatever a view raised; what nobody foresaw is logged and gives no details."""
-    headers = _headers(error)
+    headers = _headers(error, context)
     for raised, refusal in SAME.items():
         if isinstance(error, raised):
             return _response(refusal(), headers=headers)
     if isinstance(error, DomainError):
-        return _response(error)
+        return _response(error, headers=headers)
     if isinstance(error, ModelValidationError):
         error = exceptions.ValidationError(as_serializer_error(error))
     if isinstance(error, exceptions.ValidationError):
@@ -91,13 +91,16 @@ def _field_of(refusal: DomainError) -> Fields:
     return {refusal.field: [str(refusal)]} if refusal.field else {}
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _headers(error: Exception, context: dict[str, Any]) -> dict[str, str]:
     """Return what the protocol asks for beside a 401 and a 429."""
     headers = {}
-    if challenge := getattr(error, "auth_header", None):
+    challenge = getattr(error, "auth_header", None)
+    if isinstance(error, DomainError) and error.status == 401:
+        challenge = context["view"].get_authenticate_header(context["request"])
+    if challenge:
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(wait) + 1)
+        headers["Retry-After"] = str(wait)
     return headers
 
 

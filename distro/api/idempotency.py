@@ -179,7 +179,7 @@ def _lock(identity: Identity) -> None:
     digest = hashlib.sha256(repr(identity).encode()).digest()
     with connection.cursor() as cursor:
         number = int.from_bytes(digest[:8], "big", signed=True)
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s::bigint)", [number])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(CAST(%s AS bigint))", [number])
         if not cursor.fetchone()[0]:
             raise StillRunning
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.signing import BadSignature, Signer
 from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import BaseSerializer, CharField
 
 from distro.errors import DomainError
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class BadCursor(DomainError):
@@ -64,10 +68,9 @@ class KeysetPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """Describe the parameters."""
-        limit = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
         return [
-            _parameter("cursor", {"type": "string"}, "`next` of the page before."),
-            _parameter("limit", limit, "How many rows at most."),
+            {"name": "cursor", "in": "query", "schema": {"type": "string"}},
+            {"name": "limit", "in": "query", "schema": LIMIT},
         ]
 
     def _cursor(self, signer: Signer, row: Model) -> str:
@@ -83,6 +86,14 @@ class KeysetPagination(BasePagination):
         # The first condition alone lets the database begin in the middle of the index.
         older, same = Q(**{f"{self.column}__lt": value}), Q(pk__lt=pk)
         return Q(**{f"{self.column}__lte": value}) & (older | same)
+
+
+def paged(serializer: type[BaseSerializer[Any]]) -> Callable[[F], F]:
+    """Describe a view's method that answers page_of()."""
+    fields = {"results": serializer(many=True), "next": CharField(allow_null=True)}
+    page = inline_serializer(f"{serializer.__name__.removesuffix('Serializer')}Page", fields)
+    cursor = OpenApiParameter("cursor", str, description="`next` of the page before.")
+    return extend_schema(parameters=[cursor, OpenApiParameter("limit", LIMIT)], responses=page)
 
 
 def page_of(
@@ -107,7 +118,3 @@ def _limit(text: str) -> int:
 
 def _signer(model: type[Model], column: str) -> Signer:
     return Signer(salt=f"{model._meta.label_lower}.{column}", sep=".")
-
-
-def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": description}

@@ -27,7 +27,6 @@ REFUND_NO = re.compile(r"[0-9A-Za-z_-]{1,64}")
 BILL_NO = re.compile(r"[0-9A-Za-z]{1,32}")
 
 COMMISSION_SCENE = "1005"  # 佣金报酬
-NAME_FROM_FEN = 30  # below this WeChat does not take a name
 NAME_MUST_FEN = 200_000  # from this on WeChat demands one
 
 
@@ -185,14 +184,12 @@ class PayClient:
     def transfer(self, body: Mapping[str, Any], user_name: str = "") -> TransferState:
         """Send a stored body; the same number with the same body never pays twice.
 
-        user_name: encrypted anew for each sending; left out below 0.30 yuan, where WeChat
-        refuses it. Raises WechatRefused, code NAME_REQUIRED, without one from 2,000 yuan.
+        user_name: encrypted anew for each sending; below 0.30 yuan, where WeChat refuses it, the
+        SDK leaves it out. Raises WechatRefused, code NAME_REQUIRED, without one from 2,000 yuan.
         """
-        fen = body["transfer_amount"]
-        if fen >= NAME_MUST_FEN and not user_name:
+        if body["transfer_amount"] >= NAME_MUST_FEN and not user_name:
             raise WechatRefused("NAME_REQUIRED")
-        name = user_name if fen >= NAME_FROM_FEN else ""
-        answer = ask(lambda: self._sdk.mch_transfer_bills(**body, user_name=name or None))
+        answer = ask(lambda: self._sdk.mch_transfer_bills(**body, user_name=user_name or None))
         same = {key: body[key] for key in ("transfer_amount", "openid")}  # it does not repeat them
         return transfer_state({**same, **answer}, body["out_bill_no"])
 

@@ -8,6 +8,8 @@ from distro.money import FEN_MAX
 
 
 class Category(models.Model):
+    """A shelf of the shop."""
+
     name = models.CharField(_("name"), max_length=64, unique=True)
     position = models.PositiveIntegerField(_("position"), default=0)
 
@@ -31,7 +33,8 @@ class Product(models.Model):
     image_url = models.CharField(_("picture"), max_length=255, blank=True)
     on_sale = models.BooleanField(_("on sale"), default=True)
     returnable = models.BooleanField(
-        _("seven-day return"), default=True,
+        _("seven-day return"),
+        default=True,
         help_text=_("Off only for the legal exceptions: made to order, fresh, opened digital."),
     )
     created_at = models.DateTimeField(_("created at"))

@@ -61,19 +61,35 @@ class Order(models.Model):
     freight_refunded_fen = models.BigIntegerField(_("freight refunded (fen)"), default=0)
     freight_reserved_fen = models.BigIntegerField(_("freight in refund (fen)"), default=0)
     promoter_1 = models.ForeignKey(
-        Promoter, models.PROTECT, null=True, blank=True, related_name="+",
+        Promoter,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         verbose_name=_("promoter"),
     )
     promoter_2 = models.ForeignKey(
-        Promoter, models.PROTECT, null=True, blank=True, related_name="+",
+        Promoter,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         verbose_name=_("promoter's upline"),
     )
     promoter_3 = models.ForeignKey(
-        Promoter, models.PROTECT, null=True, blank=True, related_name="+",
+        Promoter,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         verbose_name=_("second upline"),
     )
     binding = models.ForeignKey(
-        Binding, models.PROTECT, null=True, blank=True, related_name="orders",
+        Binding,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="orders",
         verbose_name=_("binding"),
     )
     receiver = EncryptedTextField(_("receiver's name"), blank=True, default="")
@@ -104,8 +120,11 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    goods_fen__gte=0, freight_fen__gte=0, discount_fen__gte=0,
-                    discount_fen__lte=F("goods_fen"), paid_fen__lte=FEN_MAX,
+                    goods_fen__gte=0,
+                    freight_fen__gte=0,
+                    discount_fen__gte=0,
+                    discount_fen__lte=F("goods_fen"),
+                    paid_fen__lte=FEN_MAX,
                 ),
                 name="order_amounts_in_range",
             ),
@@ -115,7 +134,8 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    freight_refunded_fen__gte=0, freight_reserved_fen__gte=0,
+                    freight_refunded_fen__gte=0,
+                    freight_reserved_fen__gte=0,
                     freight_refunded_fen__lte=F("freight_fen") - F("freight_reserved_fen"),
                 ),
                 name="order_freight_refund_within_freight",
@@ -140,9 +160,7 @@ class Order(models.Model):
             models.Index(fields=["promoter_1", "-id"], name="order_by_promoter"),
             models.Index(fields=["placed_at"], name="order_by_placed"),
             models.Index(fields=["paid_at"], name="order_by_paid"),
-            models.Index(
-                fields=["pay_before"], condition=Q(status="placed"), name="order_unpaid"
-            ),
+            models.Index(fields=["pay_before"], condition=Q(status="placed"), name="order_unpaid"),
             models.Index(
                 fields=["completed_at"],
                 condition=Q(status="completed", matured_at__isnull=True),
@@ -177,7 +195,9 @@ class OrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "line_no"], name="line_no_once"),
             models.CheckConstraint(
-                condition=Q(quantity__gte=1, price_fen__gte=0, discount_fen__gte=0, cost_fen__gte=0),
+                condition=Q(
+                    quantity__gte=1, price_fen__gte=0, discount_fen__gte=0, cost_fen__gte=0
+                ),
                 name="line_amounts_in_range",
             ),
             models.CheckConstraint(
@@ -186,7 +206,8 @@ class OrderLine(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    refunded_fen__gte=0, reserved_fen__gte=0,
+                    refunded_fen__gte=0,
+                    reserved_fen__gte=0,
                     refunded_fen__lte=F("paid_fen") - F("reserved_fen"),
                 ),
                 name="line_refund_within_paid",

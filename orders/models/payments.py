@@ -89,7 +89,8 @@ class Refund(models.Model):
         REJECTED = "rejected", _("Rejected")
         WITHDRAWN = "withdrawn", _("Withdrawn by the buyer")
 
-    OPEN: ClassVar[list[str]] = ["requested", "approved", "processing", "abnormal"]
+    RESERVED: ClassVar[list[str]] = ["approved", "processing", "abnormal"]
+    OPEN: ClassVar[list[str]] = ["requested", *RESERVED]
 
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
         Status.REQUESTED: {Status.APPROVED, Status.REJECTED, Status.WITHDRAWN},
@@ -109,18 +110,20 @@ class Refund(models.Model):
 
     class Kind(models.TextChoices):
         AFTER_SALE = "after_sale", _("After-sale")
-        LATE_PAYMENT = "late_payment", _("Paid after the order was cancelled")
+        LATE_PAYMENT = "late_payment", _("Payment that came too late")
 
     order = models.ForeignKey(
         Order, models.PROTECT, related_name="refunds", verbose_name=_("order")
     )
     payment = models.ForeignKey(
-        Payment, models.PROTECT, null=True, blank=True, related_name="refunds",
+        Payment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="refunds",
         verbose_name=_("payment"),
     )
-    kind = models.CharField(
-        _("kind"), max_length=16, choices=Kind.choices, default=Kind.AFTER_SALE
-    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices, default=Kind.AFTER_SALE)
     channel = models.CharField(
         _("channel"), max_length=16, choices=Channel.choices, default=Channel.WECHAT
     )
@@ -135,6 +138,7 @@ class Refund(models.Model):
     refund_id = models.CharField(_("WeChat refund no."), max_length=64, blank=True)
     requested_at = models.DateTimeField(_("requested at"))
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
+    sent_at = models.DateTimeField(_("last sent at"), null=True, blank=True)
     succeeded_at = models.DateTimeField(_("refunded at"), null=True, blank=True)
     next_query_at = models.DateTimeField(null=True, blank=True)
     queries = models.PositiveIntegerField(default=0)
@@ -146,8 +150,14 @@ class Refund(models.Model):
             models.CheckConstraint(
                 condition=Q(
                     status__in=[
-                        "requested", "approved", "processing", "succeeded",
-                        "abnormal", "closed", "rejected", "withdrawn",
+                        "requested",
+                        "approved",
+                        "processing",
+                        "succeeded",
+                        "abnormal",
+                        "closed",
+                        "rejected",
+                        "withdrawn",
                     ]
                 ),
                 name="refund_status_known",

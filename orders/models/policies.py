@@ -13,15 +13,17 @@ class ShopPolicy(models.Model):
     receive_days = models.PositiveIntegerField(_("received by itself after (days)"), default=10)
     return_days = models.PositiveIntegerField(_("return period (days)"), default=7)
     freight_fen = models.BigIntegerField(_("freight (fen)"), default=0)
-    free_freight_from_fen = models.BigIntegerField(_("no freight from (fen)"), default=0)
+    free_freight_from_fen = models.BigIntegerField(
+        _("no freight from (fen)"),
+        default=0,
+        help_text=_("Goods after discounts; 0: there is always freight."),
+    )
 
     class Meta:
         verbose_name = _("shop policy")
         verbose_name_plural = _("shop policies")
         constraints = [
-            models.CheckConstraint(
-                condition=Q(return_days__gte=7), name="shop_return_days_legal"
-            ),
+            models.CheckConstraint(condition=Q(return_days__gte=7), name="shop_return_days_legal"),
             models.CheckConstraint(
                 condition=Q(pay_minutes__gte=1, freight_fen__gte=0, free_freight_from_fen__gte=0),
                 name="shop_amounts_in_range",

@@ -59,7 +59,11 @@ class Visit(models.Model):
     )
     visit_key = models.CharField(max_length=64, unique=True)
     member = models.ForeignKey(
-        Member, models.PROTECT, null=True, blank=True, related_name="visits",
+        Member,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="visits",
         verbose_name=_("member"),
     )
     device_hmac = models.CharField(max_length=64, blank=True)
@@ -71,6 +75,13 @@ class Visit(models.Model):
     class Meta:
         verbose_name = _("visit")
         verbose_name_plural = _("visits")
+        indexes = [
+            models.Index(
+                fields=["device_hmac", "occurred_at"],
+                condition=~Q(device_hmac=""),
+                name="visit_by_device",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.link_id} {self.occurred_at:%Y-%m-%d %H:%M}"
@@ -99,7 +110,11 @@ class Binding(models.Model):
     )
     mode = models.CharField(_("mode"), max_length=16, choices=Mode.choices)
     link = models.ForeignKey(
-        ShareLink, models.PROTECT, null=True, blank=True, related_name="bindings",
+        ShareLink,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bindings",
         verbose_name=_("share link"),
     )
     started_at = models.DateTimeField(_("started at"))

@@ -31,11 +31,19 @@ class Member(models.Model):
     phone = EncryptedTextField(_("phone"), blank=True, default="")
     phone_index = models.CharField(max_length=64, blank=True, default="", db_index=True)
     inviter = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="invitees",
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invitees",
         verbose_name=_("inviter"),
     )
     external_no = models.CharField(
-        _("external no."), max_length=64, null=True, blank=True, unique=True,
+        _("external no."),
+        max_length=64,
+        null=True,
+        blank=True,
+        unique=True,
         help_text=_("Number of this person in the system the history was imported from."),
     )
     status = models.CharField(

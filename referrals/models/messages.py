@@ -39,9 +39,7 @@ class SubscribeQuota(models.Model):
     class Meta:
         verbose_name = _("subscribe quota")
         verbose_name_plural = _("subscribe quotas")
-        constraints = [
-            models.UniqueConstraint(fields=["member", "template"], name="quota_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["member", "template"], name="quota_once")]
 
     def __str__(self) -> str:
         return f"{self.member} {self.template}: {self.left}"

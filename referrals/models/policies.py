@@ -32,7 +32,8 @@ class ReferralPolicy(models.Model):
     )
     protection_days = models.PositiveIntegerField(_("protection window (days)"), default=30)
     identity_review = models.BooleanField(
-        _("identities are reviewed by staff"), default=True,
+        _("identities are reviewed by staff"),
+        default=True,
         help_text=_("Off only in the demo: a well-formed identity is accepted at once."),
     )
 

@@ -5,10 +5,11 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
-from mptt.models import MPTTModel, TreeForeignKey
+from mptt.models import TreeForeignKey
 
 from referrals.models.agreements import AgreementAcceptance
 from referrals.models.members import Member
+from referrals.models.tree import PromoterManager, PromoterTree
 
 
 class Grade(models.Model):
@@ -26,13 +27,16 @@ class Grade(models.Model):
         return self.name
 
 
-class Promoter(MPTTModel):
+class Promoter(PromoterTree):
     """A member approved to earn commission; a node of the referral tree.
 
     The truth is `parent`; `upline_1..3` repeat it for money, and the labels (tree_id, lft, rght,
     level) are a read index that lags for `pending` nodes. Rows are written by
-    `referrals.services.promoters` and `referrals.bulk` only.
+    `referrals.services.promoters` and `referrals.bulk` only. A tree is named by its root's id.
     """
+
+    frozen_columns = ("parent", "upline_1", "upline_2", "upline_3")
+    frozen_when = "1 = 1"  # nobody changes his upline, whichever way; and no row is deleted
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -50,7 +54,11 @@ class Promoter(MPTTModel):
     )
     code = models.CharField(_("promoter no."), max_length=32, unique=True)
     parent = TreeForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="children",
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
         verbose_name=_("upline"),
     )
     upline_1 = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
@@ -61,17 +69,18 @@ class Promoter(MPTTModel):
     rght = models.BigIntegerField(editable=False)
     level = models.PositiveIntegerField(editable=False)
     pending = models.BooleanField(default=False, editable=False)
-    grade = models.ForeignKey(
-        Grade, models.PROTECT, null=True, blank=True, verbose_name=_("grade")
-    )
+    grade = models.ForeignKey(Grade, models.PROTECT, null=True, blank=True, verbose_name=_("grade"))
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE
     )
     approved_at = models.DateTimeField(_("approved at"), db_index=True)
 
+    objects = PromoterManager()
+
     class Meta:
         verbose_name = _("promoter")
         verbose_name_plural = _("promoters")
+        base_manager_name = "objects"  # closed too: what django itself uses to write
         indexes = [
             models.Index(fields=["tree_id", "lft"], name="promoter_labels"),
             models.Index(fields=["id"], condition=Q(pending=True), name="promoter_pending"),
@@ -82,7 +91,8 @@ class Promoter(MPTTModel):
                 name="promoter_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="promoter_not_own_parent"
+                condition=Q(parent__isnull=True) | ~Q(parent=F("id")),
+                name="promoter_not_own_parent",
             ),
             models.CheckConstraint(
                 condition=Q(parent__isnull=True, upline_1__isnull=True)
@@ -90,7 +100,9 @@ class Promoter(MPTTModel):
                 name="promoter_upline_1_is_parent",
             ),
             models.UniqueConstraint(
-                fields=["tree_id"], condition=Q(parent__isnull=True), name="promoter_one_root_a_tree"
+                fields=["tree_id"],
+                condition=Q(parent__isnull=True),
+                name="promoter_one_root_a_tree",
             ),
         ]
 
@@ -116,7 +128,11 @@ class Application(models.Model):
         Member, models.PROTECT, related_name="applications", verbose_name=_("member")
     )
     parent = models.ForeignKey(
-        Promoter, models.PROTECT, null=True, blank=True, related_name="+",
+        Promoter,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         verbose_name=_("upline"),
     )
     acceptance = models.ForeignKey(

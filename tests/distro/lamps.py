@@ -29,6 +29,20 @@ with isolate_apps("distro"):
         class Meta:
             app_label = "distro"
 
+        def __str__(self):
+            return str(self.pk)
+
+    class FrozenLamp(Lamp):
+        """The same table, with rows that become fixed."""
+
+        frozen_columns = ("status", "lit_at")
+        frozen_when = "watts > 50"
+        closed_when = "NEW.watts = 13"
+
+        class Meta:
+            proxy = True
+            app_label = "distro"
+
 
 @contextmanager
 def lamp_table() -> Iterator[None]:

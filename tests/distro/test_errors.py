@@ -40,7 +40,10 @@ def test_codes_are_told_apart():
         (NotFound(), "NotFound: not_found"),
         (ValueError(), "ValueError"),
         (ValueError("phone 13812345678 of 3"), "ValueError: phone # of 3"),
-        (IntegrityError('breaks "one"\nDETAIL: Key (phone)=(secret)'), 'IntegrityError: breaks "…"'),
+        (
+            IntegrityError('breaks "one"\nDETAIL: Key (phone)=(secret)'),
+            'IntegrityError: breaks "…"',
+        ),
         (ValueError("invalid literal: '张三'"), "ValueError: invalid literal: '…'"),
         (ValueError("x" * 500), "ValueError: " + "x" * 188),
     ],

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
+from kombu import Connection
+
+from distro import probes
 
 
 def test_healthz_touches_no_database(client: Client) -> None:
@@ -37,3 +41,27 @@ def test_readyz_with_a_real_redis(client: Client, settings: Any, redis_url: str)
     assert client.get("/readyz").content == b"ok"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1/0"}}
     assert client.get("/readyz").content == b"failed: cache"
+
+
+@pytest.mark.django_db
+def test_readyz_waits_for_the_migrations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_migrated", [])
+    plan = {"waiting": [("distro.0002", False)]}
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *args: plan["waiting"])
+    assert client.get("/readyz").content == b"failed: migrations"
+    plan["waiting"] = []
+    assert client.get("/readyz").content == b"ok"
+    plan["waiting"] = [("distro.0003", False)]
+    assert client.get("/readyz").content == b"ok"
+
+
+@pytest.mark.django_db
+def test_readyz_names_a_broker_that_is_down(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    monkeypatch.setattr(
+        probes.current_app, "connection_for_write", lambda: Connection(settings.CELERY_BROKER_URL)
+    )
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.content) == (503, b"failed: broker")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, connection
 
 from distro import clock, jobs
-from distro.errors import brief
-
-logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -29,19 +24,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, forever: bool, every: float, **options: Any) -> None:
         """Look once, or again and again; a signal lets the running job finish."""
         if not forever:
-            self._tick()
+            for name in jobs.run_due(clock.now()):
+                self.stdout.write(name)
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        while not stop.is_set():
-            try:
-                self._tick()
-            except DatabaseError as error:  # a restart of the database is no reason to leave
-                logger.error("tick: %s", brief(error))
-                connection.close()
-            stop.wait(every)
+        jobs.run_until(stop, every_s=every, tell=self._name)
 
-    def _tick(self) -> None:
-        for name in jobs.run_due(clock.now()):
-            self.stdout.write(name)
+    def _name(self, job: str) -> None:
+        self.stdout.write(job)
+        self.stdout.flush()

@@ -7,7 +7,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class SandboxControl:
     """Plays the users, the time and the bad luck of the sandbox at a URL."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
     @classmethod
     def of_folder(cls, url: str, folder: Path) -> SandboxControl:
@@ -117,6 +118,10 @@ class SandboxControl:
     def advance(self, seconds: float) -> None:
         """Move the sandbox's clock ahead: expiries, refunds and retries follow it."""
         self._call("advance", seconds=seconds)
+
+    def set_clock(self, at: datetime) -> None:
+        """Put the sandbox's clock at a moment, past or future; signatures keep the real time."""
+        self.settings(clock_offset=at.timestamp() - time.time())
 
     def settings(self, **values: float) -> dict[str, float]:
         """Change settings and return all; the names are those of store.SETTINGS."""

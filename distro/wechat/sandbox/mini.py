@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import sqlite3
+import time
 from typing import Any
 
 import segno
@@ -98,8 +99,7 @@ def getuserphonenumber(world: World, request: Request) -> Reply:
         check_token(db, request)
         openid = spend_code(db, "phone", str(asked.get("code", "")), asked.get("openid"))
         row = db.execute("SELECT phone FROM persona WHERE openid=?", (openid,)).fetchone()
-        stamp = int(now(db))
-    watermark = {"timestamp": stamp, "appid": world.keys.appid}
+    watermark = {"timestamp": int(time.time()), "appid": world.keys.appid}
     phone = {"phoneNumber": row["phone"], "purePhoneNumber": row["phone"], "countryCode": "86"}
     return json_reply(
         {"errcode": 0, "errmsg": "ok", "phone_info": {**phone, "watermark": watermark}}

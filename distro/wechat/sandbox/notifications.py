@@ -8,6 +8,7 @@ import sqlite3
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 from distro.wechat.sandbox import faults
@@ -19,30 +20,55 @@ SCHEDULE = [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600]
 SCHEDULE += [10800, 10800, 10800, 21600, 21600]
 ANSWER_SECONDS = 5
 SUMMARY = {"transaction": "支付成功", "refund": "退款结果", "mch_payment": "商家转账单据终态通知"}
-NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def announce(
-    world: World, db: sqlite3.Connection, *, event: str, number: str, url: str, kind: str,
-    resource: dict[str, Any],
-) -> None:  # fmt: skip
-    """Write a notification to be sent now; kind is WeChat's original_type."""
-    flag, args = faults.take(db, faults.NOTICE_FAULTS, kind) or ("", {})
+class Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other: it must not lead off this machine."""
+
+    def redirect_request(self, *args: Any, **options: Any) -> None:
+        """Follow nothing."""
+
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """What the merchant is to learn; kind is WeChat's original_type, number the merchant's."""
+
+    event: str
+    kind: str
+    number: str
+    url: str
+    resource: dict[str, Any]
+
+
+def announce(world: World, db: sqlite3.Connection, fact: Fact) -> None:
+    """Write a notification to be sent now, spoilt by the fault that waits for its kind."""
+    flag, args = faults.take(db, faults.NOTICE_FAULTS, fact.kind) or ("", {})
     at, key = now(db), secrets.token_hex(16)
     content = {
         "id": key,
         "create_time": rfc3339(at),
-        "event_type": event,
+        "event_type": fact.event,
         "resource_type": "encrypt-resource",
-        "summary": SUMMARY[kind],
-        "resource": world.platform.seal(falsified(resource, flag, args), kind),
+        "summary": SUMMARY[fact.kind],
+        "resource": world.platform.seal(falsified(fact.resource, flag, args), fact.kind),
     }
     body = json.dumps(content, ensure_ascii=False).encode()
     never = flag == "never" or not setting(db, "deliver")
     db.execute(
         "INSERT INTO notification (id, event, number, url, body, flags, state, tries, due)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-        (key, event, number, url, body, flag, *(("kept", None) if never else ("waiting", at))),
+        (
+            key,
+            fact.event,
+            fact.number,
+            fact.url,
+            body,
+            flag,
+            *(("kept", None) if never else ("waiting", at)),
+        ),
     )
 
 
@@ -85,7 +111,7 @@ def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - loopback
     started = time.monotonic()
     try:
-        with NO_PROXY.open(request, timeout=ANSWER_SECONDS) as answer:
+        with DIRECT.open(request, timeout=ANSWER_SECONDS) as answer:
             status, note = answer.status, answer.read(300).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:

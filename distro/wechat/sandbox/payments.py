@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distro.wechat.sandbox.http import PayError, Reply, Request, json_reply
-from distro.wechat.sandbox.notifications import announce
+from distro.wechat.sandbox.notifications import Fact, announce
 from distro.wechat.sandbox.store import now, rfc3339
 from distro.wechat.sandbox.world import World, number
 
@@ -142,9 +142,16 @@ def take_money(
     row = payment(db, out_trade_no)
     assert row is not None
     announce(
-        world, db, event="TRANSACTION.SUCCESS", number=out_trade_no, url=row["notify_url"],
-        kind="transaction", resource=described(world, db, row),
-    )  # fmt: skip
+        world,
+        db,
+        Fact(
+            event="TRANSACTION.SUCCESS",
+            number=out_trade_no,
+            url=row["notify_url"],
+            kind="transaction",
+            resource=described(world, db, row),
+        ),
+    )
 
 
 def payment(db: sqlite3.Connection, out_trade_no: str) -> sqlite3.Row | None:

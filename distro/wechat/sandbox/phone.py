@@ -129,7 +129,7 @@ class Phone:
         rows = db.execute("SELECT * FROM notification ORDER BY seq DESC LIMIT 10").fetchall()
         lines = [
             f"<li><span>{escape(row['event'])}<small>{escape(row['number'])}</small></span>"
-            f"<span>{words[row['state']]} · {row['tries']}</span></li>"
+            f"<span>{words[row['state']]} · {words['tries'].format(row['tries'])}</span></li>"
             for row in rows
         ]
         return section(words, "notifications", lines)

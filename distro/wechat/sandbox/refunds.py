@@ -9,7 +9,7 @@ from typing import Any
 
 from distro.wechat.sandbox import faults
 from distro.wechat.sandbox.http import PayError, Reply, Request, json_reply
-from distro.wechat.sandbox.notifications import announce
+from distro.wechat.sandbox.notifications import Fact, announce
 from distro.wechat.sandbox.payments import check_notify_url, fits, matches, need, pay_body, payment
 from distro.wechat.sandbox.store import now, rfc3339, setting
 from distro.wechat.sandbox.world import World, number
@@ -118,10 +118,16 @@ def finish_due(world: World, db: sqlite3.Connection) -> None:
         resource = described(db, done)
         status = resource.pop("status")
         announce(
-            world, db, event=f"REFUND.{status}", number=row["out_refund_no"],
-            url=row["notify_url"], kind="refund",
-            resource={**resource, "refund_status": status, "mchid": world.keys.mchid},
-        )  # fmt: skip
+            world,
+            db,
+            Fact(
+                event=f"REFUND.{status}",
+                number=row["out_refund_no"],
+                url=row["notify_url"],
+                kind="refund",
+                resource={**resource, "refund_status": status, "mchid": world.keys.mchid},
+            ),
+        )
 
 
 def known(db: sqlite3.Connection, out_refund_no: str) -> sqlite3.Row | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from distro.wechat.sandbox import faults
 from distro.wechat.sandbox.http import PayError, Reply, Request, json_reply
-from distro.wechat.sandbox.notifications import announce
+from distro.wechat.sandbox.notifications import Fact, announce
 from distro.wechat.sandbox.payments import OPENID, check_notify_url, fits, matches, need, pay_body
 from distro.wechat.sandbox.store import beijing_midnight, now, rfc3339, set_setting, setting
 from distro.wechat.sandbox.world import World, number
@@ -193,10 +193,16 @@ def finish(world: World, db: sqlite3.Connection, row: sqlite3.Row, state: str, r
         set_setting(db, "balance", setting(db, "balance") + row["amount"])
     if row["notify_url"]:
         announce(
-            world, db, event="MCHTRANSFER.BILL.FINISHED", number=row["out_bill_no"],
-            url=row["notify_url"], kind="mch_payment",
-            resource=described(world, existing(db, row["out_bill_no"])),
-        )  # fmt: skip
+            world,
+            db,
+            Fact(
+                event="MCHTRANSFER.BILL.FINISHED",
+                number=row["out_bill_no"],
+                url=row["notify_url"],
+                kind="mch_payment",
+                resource=described(world, existing(db, row["out_bill_no"])),
+            ),
+        )
 
 
 def known(db: sqlite3.Connection, out_bill_no: str) -> sqlite3.Row | None:

@@ -65,6 +65,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), ReceiverHandler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}/notify"
         self.statuses: list[int] = []  # of the next answers; 200 when empty
+        self.location = ""
         self.received: list[tuple[dict[str, str], bytes]] = []
 
 
@@ -75,6 +76,8 @@ class ReceiverHandler(BaseHTTPRequestHandler):
         self.server.received.append((dict(self.headers.items()), body))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Length", "0")
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:

@@ -13,7 +13,7 @@ from distro.wechat.config import REQUIRED, config, forget_config
 from distro.wechat.sandbox.keys import load_keys
 
 ROOT = Path(__file__).parents[3]
-REAL = {setting: "x" for setting in REQUIRED.values()}
+REAL = dict.fromkeys(REQUIRED.values(), "x")
 PEM = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
 
 
@@ -52,9 +52,9 @@ def test_two_processes_that_start_at_once_get_the_same_keys(tmp_path):
 
 def test_a_real_deployment_without_credentials_names_the_settings():
     missing = {**REAL, "WECHATPAY_MCHID": "", "WECHAT_SECRET": ""}
-    with override_settings(WECHAT_SANDBOX=False, **missing):
-        with pytest.raises(ImproperlyConfigured, match="WECHAT_SECRET, WECHATPAY_MCHID"):
-            config()
+    refused = pytest.raises(ImproperlyConfigured, match="WECHAT_SECRET, WECHATPAY_MCHID")
+    with override_settings(WECHAT_SANDBOX=False, **missing), refused:
+        config()
 
 
 def test_a_key_may_be_text_or_a_file(tmp_path):
@@ -70,9 +70,9 @@ def test_a_key_may_be_text_or_a_file(tmp_path):
 
 @pytest.mark.parametrize("key", ["MIIEvSECRET", "/does/not/exist", "x" * 5000, "\0"])
 def test_a_key_that_is_neither_is_refused_without_showing_it(key):
-    with override_settings(WECHAT_SANDBOX=False, **{**REAL, "WECHATPAY_PRIVATE_KEY": key}):
-        with pytest.raises(ImproperlyConfigured) as caught:
-            config()
+    settings = override_settings(WECHAT_SANDBOX=False, **{**REAL, "WECHATPAY_PRIVATE_KEY": key})
+    with settings, pytest.raises(ImproperlyConfigured) as caught:
+        config()
     assert str(caught.value) == "WECHATPAY_PRIVATE_KEY is neither PEM text nor a readable file."
 
 

@@ -1,0 +1,40 @@
+"""Pages for events and daily facts; the dashboard is the admin's front page."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from analytics.models import Event, EventDay, ShopDay
+from distro.admin_base import DayRangeFilter, ReadOnlyPage
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyPage):
+    """What members did in the mini-program."""
+
+    list_display = ("occurred_at", "member", "name", "object_ref", "channel", "received_at")
+    list_filter = (("occurred_at", DayRangeFilter), "name", "channel")
+    search_fields = ("member__no__exact", "name", "object_ref__exact")
+    list_select_related = ("member",)
+    fields = list_display
+
+
+@admin.register(ShopDay)
+class ShopDayAdmin(ReadOnlyPage):
+    """The shop day by day."""
+
+    list_display = (
+        "day", "orders", "buyers", "gmv_paid_fen", "gmv_net_fen", "commission_fen",
+        "members_joined", "promoters_joined", "visits", "as_of",
+    )  # fmt: skip
+    list_filter = (("day", DayRangeFilter),)
+    ordering = ("-day",)
+
+
+@admin.register(EventDay)
+class EventDayAdmin(ReadOnlyPage):
+    """Events day by day."""
+
+    list_display = ("day", "name", "count", "persons")
+    list_filter = (("day", DayRangeFilter), "name")
+    ordering = ("-day", "name")

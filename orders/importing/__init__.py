@@ -1,0 +1,1 @@
+"""Order histories from other systems: reading files, checking rows, gathering orders."""

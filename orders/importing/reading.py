@@ -1,0 +1,133 @@
+"""Opening an order history: CSV in three encodings, or XLSX, row by row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from orders.errors_importing import ColumnMissing, ColumnTwice, FileEmpty, FileNotReadable
+from orders.importing.columns import BY_TITLE, COLUMNS
+
+ENCODINGS = ("utf-8-sig", "gb18030")
+SAMPLE_BYTES = 1 << 20
+CELL_CHARS = 1000  # longer cells are cut when read: no column holds so much
+
+Cells = Sequence[str]
+Row = tuple[int, dict[str, str]]
+
+
+@contextmanager
+def open_history(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Give the encoding found ("utf-8", "utf-8-sig", "gb18030", "xlsx") and the rows.
+
+    Each row comes with its line number in the file (the header is line 1) and its cells by
+    field. Raises FileNotReadable, FileEmpty, ColumnMissing, ColumnTwice.
+    """
+    if path.suffix.lower() == ".xlsx":
+        with _open_xlsx(path) as lines:
+            yield "xlsx", _rows(lines)
+        return
+    encoding = sniff(path)
+    with path.open(encoding=encoding, newline="") as file:
+        yield encoding, _rows(_csv_lines(file))
+
+
+def sniff(path: Path) -> str:
+    """Return the encoding that the whole file can be read with. Raises FileNotReadable."""
+    try:
+        with path.open("rb") as file:
+            bom = file.read(3) == b"\xef\xbb\xbf"
+    except OSError as error:
+        raise FileNotReadable(reason=error.strerror) from None
+    for encoding in ENCODINGS:
+        if _decodes(path, encoding):
+            return "utf-8" if encoding == "utf-8-sig" and not bom else encoding
+    raise FileNotReadable(reason="UTF-8, GB18030: no")
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            while file.read(SAMPLE_BYTES):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _csv_lines(file: Any) -> Iterator[tuple[int, Cells]]:
+    reader = csv.reader(file, strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise FileNotReadable(reason=f"{reader.line_num}: {error}") from None
+        yield reader.line_num, cells
+
+
+@contextmanager
+def _open_xlsx(path: Path) -> Iterator[Iterator[tuple[int, Cells]]]:
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except (InvalidFileException, BadZipFile, KeyError, OSError) as error:
+        raise FileNotReadable(reason=type(error).__name__) from None
+    try:
+        sheet = book.worksheets[0]
+        yield (
+            (number, [_cell(value) for value in cells])
+            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1)
+        )
+    finally:
+        book.close()
+
+
+def _cell(value: object) -> str:
+    """Write a cell of XLSX the way CSV would have it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if type(value) is float:
+        return f"{value:.2f}" if value != int(value) else str(int(value))
+    return str(value)
+
+
+def _rows(lines: Iterator[tuple[int, Cells]]) -> Iterator[Row]:
+    """Read the header at once, then give each row that is not blank."""
+    first = next(lines, None)
+    if first is None or not any(first[1]):
+        raise FileEmpty
+    return _body(header(first[1]), lines)
+
+
+def _body(fields: Sequence[str], lines: Iterator[tuple[int, Cells]]) -> Iterator[Row]:
+    for number, cells in lines:
+        if any(cells):
+            values = [cell.strip(" \u3000")[:CELL_CHARS] for cell in cells]
+            yield number, dict(zip(fields, [*values, *[""] * len(fields)], strict=False))
+
+
+def header(cells: Cells) -> list[str]:
+    """Return the field of each column, "" for columns that are not ours.
+
+    Raises ColumnMissing naming every needed column that is not there, ColumnTwice.
+    """
+    fields = [BY_TITLE.get(cell.strip(" \u3000").removeprefix("\ufeff"), "") for cell in cells]
+    missing = [c for c in COLUMNS if not c.optional and c.field not in fields]
+    if missing:
+        titles = ", ".join(f"{c.title} ({c.field})" for c in missing)
+        raise ColumnMissing(field=missing[0].field, columns=titles)
+    twice = [field for field in fields if field and fields.count(field) > 1]
+    if twice:
+        raise ColumnTwice(field=twice[0], column=twice[0])
+    return fields

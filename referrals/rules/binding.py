@@ -1,0 +1,82 @@
+"""Who a customer is bound to when he opens a share link, decided on plain values.
+
+Source: the rules H1, H2, H3 and H7 in docs/rules.md, "Binding".
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+FIRST_TOUCH, LAST_TOUCH, REGISTER_ONLY = "first_touch", "last_touch", "register_only"
+
+
+class Touched(enum.StrEnum):
+    """What one opening of a share link did."""
+
+    BOUND = "bound"
+    REBOUND = "rebound"
+    KEPT = "kept"
+    PROTECTED = "protected"
+    HAS_ORDERED = "has_ordered"
+    NOT_PROMOTER = "not_promoter"
+    NOT_REGISTERING = "not_registering"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the policy in force says about bindings; days None means for ever."""
+
+    mode: str
+    days: int | None
+    protection_days: int
+
+    def expires_at(self, at: datetime) -> datetime | None:
+        """Return when a binding made now ends by itself."""
+        return at + timedelta(days=self.days) if self.days else None
+
+    def protected_until(self, at: datetime) -> datetime | None:
+        """Return until when nobody may take the customer over; never past the end."""
+        if not self.protection_days:
+            return None
+        days = min(self.protection_days, self.days or self.protection_days)
+        return at + timedelta(days=days)
+
+
+@dataclass(frozen=True)
+class Current:
+    """The customer's open binding."""
+
+    promoter_id: int
+    protected_until: datetime | None
+
+
+def decide(
+    *,
+    mode: str,
+    promoter_id: int | None,
+    current: Current | None,
+    has_ordered: bool,
+    registering: bool,
+    at: datetime,
+) -> Touched:
+    """Decide what a touch does.
+
+    promoter_id: the active promoter who owns the link, if there is one. current: the binding
+    that is open and not expired. has_ordered: the customer has paid an order before.
+    registering: this touch is the customer's first log-in.
+    """
+    if promoter_id is None:
+        return Touched.NOT_PROMOTER
+    if has_ordered:
+        return Touched.HAS_ORDERED
+    if mode == REGISTER_ONLY and not registering:
+        return Touched.NOT_REGISTERING if current is None else Touched.KEPT
+    if current is None:
+        return Touched.BOUND
+    if current.promoter_id == promoter_id or mode != LAST_TOUCH:
+        return Touched.KEPT
+    if current.protected_until and at < current.protected_until:
+        return Touched.PROTECTED
+    return Touched.REBOUND

@@ -1,0 +1,295 @@
+"""Reads of this package; none of them writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Count, F, Min, Q, QuerySet
+from django.utils.module_loading import import_string
+
+from distro.crypto import blind_index
+from referrals.errors import (
+    ExpiredCode,
+    MemberBlocked,
+    MemberClosed,
+    NoAgreement,
+    RevokedCode,
+    UnknownCode,
+)
+from referrals.models import (
+    Agreement,
+    Application,
+    Binding,
+    Hold,
+    Identity,
+    Member,
+    MemberToken,
+    Message,
+    Promoter,
+    ReferralPolicy,
+    ShareLink,
+    SubscribeQuota,
+    Visit,
+)
+from referrals.rules.codes import read_code
+from referrals.rules.people import Person
+
+TOKEN_CHARS_MAX = 100
+PROMOTER_AGREEMENT = "promoter"
+
+
+# --- Members --------------------------------------------------------------------------------
+
+
+def token_digest(token: str) -> str:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def live_token(token: str, *, at: datetime) -> MemberToken | None:
+    """Return the row of a token that is neither revoked nor expired, with its member."""
+    if not 0 < len(token) <= TOKEN_CHARS_MAX:
+        return None
+    rows = MemberToken.objects.select_related("member")
+    rows = rows.filter(digest=token_digest(token), revoked_at=None, expires_at__gt=at)
+    return rows.first()
+
+
+def refuse_inactive(member: Member) -> None:
+    """Raise MemberBlocked or MemberClosed."""
+    if member.status == Member.Status.BLOCKED:
+        raise MemberBlocked
+    if member.status == Member.Status.CLOSED:
+        raise MemberClosed
+
+
+def people(member_ids: Collection[int]) -> dict[int, Person]:
+    """Return what is known of the persons behind accounts."""
+    rows = Member.objects.filter(pk__in=set(member_ids))
+    columns = rows.values_list("pk", "unionid", "phone_index", "identity__id_index")
+    return {
+        pk: Person(pk, unionid or "", phone or "", id_index or "")
+        for pk, unionid, phone, id_index in columns
+    }
+
+
+def first_seen(member_id: int | None, *, device: str, joined_at: datetime) -> datetime:
+    """Return when a person was first here: his first visit, also by device, or his first log-in."""
+    mine = Q(pk=None)
+    if member_id:
+        mine |= Q(member=member_id)
+    if device:
+        mine |= Q(device_hmac=blind_index("device", device))
+    rows = Visit.objects.filter(mine, occurred_at__lt=joined_at)
+    visited: datetime | None = rows.aggregate(at=Min("occurred_at"))["at"]
+    return visited or joined_at
+
+
+def has_paid_order(member_id: int) -> bool:
+    """Ask the packages that know about orders."""
+    checks: list[str] = getattr(settings, "PAID_ORDER_CHECKS", [])
+    return any(import_string(path)(member_id) for path in checks)
+
+
+# --- Policy, agreement ----------------------------------------------------------------------
+
+
+def policy_at(at: datetime) -> ReferralPolicy:
+    """Return the policy in force; the model's defaults before the first row."""
+    rows = ReferralPolicy.objects.filter(effective_from__lte=at).order_by("-effective_from")
+    return rows.first() or ReferralPolicy(effective_from=at)
+
+
+def current_agreement(at: datetime, code: str = PROMOTER_AGREEMENT) -> Agreement:
+    """Return the newest published version that is in force; raise NoAgreement."""
+    rows = Agreement.objects.filter(code=code, published_at__lte=at, effective_from__lte=at)
+    agreement = rows.order_by("-effective_from", "-version").first()
+    if agreement is None:
+        raise NoAgreement
+    return agreement
+
+
+def has_signed(member_id: int, agreement: Agreement) -> bool:
+    """Say whether a member signed this version."""
+    return agreement.acceptances.filter(member=member_id).exists()
+
+
+# --- Share links ----------------------------------------------------------------------------
+
+
+def find_link(*, code: str, at: datetime) -> ShareLink:
+    """Return the link of a code that may be used now, with its member.
+
+    Raises MistypedCode, UnknownCode, RevokedCode, ExpiredCode.
+    """
+    rows = ShareLink.objects.select_related("member").filter(code=read_code(code))
+    link = rows.first()
+    if link is None:
+        raise UnknownCode(field="code")
+    if link.revoked_at or link.member.status != Member.Status.ACTIVE:
+        raise RevokedCode(field="code")
+    if link.expires_at and link.expires_at <= at:
+        raise ExpiredCode(field="code")
+    return link
+
+
+def links_of(member: Member) -> QuerySet[ShareLink]:
+    """Return a member's links."""
+    return ShareLink.objects.filter(member=member)
+
+
+# --- Bindings, attribution ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Whose customer somebody is, and that promoter's two uplines; promoter ids."""
+
+    promoter_1: int | None = None
+    promoter_2: int | None = None
+    promoter_3: int | None = None
+    binding_id: int | None = None
+
+
+NOBODY = Attribution()
+
+
+def open_bindings(at: datetime) -> QuerySet[Binding]:
+    """Return the bindings in force."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=at)
+    return Binding.objects.filter(unexpired, ended_at=None, started_at__lte=at)
+
+
+def open_binding(member_id: int, *, at: datetime) -> Binding | None:
+    """Return a customer's binding in force, with its promoter, his member and the link."""
+    rows = open_bindings(at).select_related("promoter__member", "link")
+    return rows.filter(member=member_id).first()
+
+
+def attribution_of(member_id: int, *, at: datetime) -> Attribution:
+    """Return who earns from an order placed now; one query, and a second one for the bound.
+
+    A level whose promoter is the buyer himself, by whatever account, stays empty: nobody moves
+    up. When that is the first level nobody earns.
+    """
+    row = (
+        open_bindings(at)
+        .filter(member=member_id)
+        .values_list("pk", "promoter", "promoter__upline_1", "promoter__upline_2")
+        .first()
+    )
+    if row is None:
+        return NOBODY
+    binding_id, *chain = row
+    others = _without_person(member_id, chain)
+    if others[0] is None:
+        return NOBODY
+    return Attribution(others[0], others[1], others[2], binding_id)
+
+
+def _without_person(member_id: int, chain: Sequence[int | None]) -> list[int | None]:
+    """Return the promoters with those left out behind whom the member himself stands."""
+    involved = Q(pk=member_id) | Q(promoter__in=[pk for pk in chain if pk])
+    columns = Member.objects.filter(involved).values_list(
+        "pk", "unionid", "phone_index", "identity__id_index", "promoter"
+    )
+    buyer, promoters = Person(member_id), {}
+    for pk, unionid, phone, id_index, promoter_id in columns:
+        person = Person(pk, unionid or "", phone or "", id_index or "")
+        promoters[promoter_id] = person
+        buyer = person if pk == member_id else buyer
+    return [pk if pk and not buyer.is_same_as(promoters[pk]) else None for pk in chain]
+
+
+# --- Promoters ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a promoter sees first of his own standing."""
+
+    customers: int
+    direct_team: int
+
+
+def promoter_of(member_id: int) -> Promoter | None:
+    """Return the promoter that a member is."""
+    rows = Promoter.objects.select_related("member", "grade", "parent__member")
+    return rows.filter(member=member_id).first()
+
+
+def uplines(promoter_id: int) -> list[int]:
+    """Return the ids of the promoter's three uplines, nearest first; never reads labels."""
+    row = Promoter.objects.filter(pk=promoter_id).values_list("upline_1", "upline_2", "upline_3")
+    return [pk for pk in row.get() if pk]
+
+
+def direct_team(promoter: Promoter) -> QuerySet[Promoter]:
+    """Return those directly below, with the size of their own direct team."""
+    rows = Promoter.objects.filter(parent=promoter).select_related("member", "grade")
+    return rows.annotate(direct_count=Count("children"))
+
+
+def summary_of(promoter: Promoter, *, at: datetime) -> Summary:
+    """Count a promoter's customers and direct team."""
+    customers = open_bindings(at).filter(promoter=promoter).count()
+    return Summary(customers, Promoter.objects.filter(parent=promoter).count())
+
+
+def newest_application(member_id: int) -> Application | None:
+    """Return the member's last application."""
+    return Application.objects.filter(member=member_id).order_by("-pk").first()
+
+
+def held_promoter_ids() -> QuerySet[Hold, int]:
+    """Return the promoters whose settlement and payout are stopped."""
+    return Hold.objects.filter(lifted_at=None).values_list("promoter_id", flat=True)
+
+
+# --- Identity -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Payee:
+    """Whom money is paid to; key is equal for all accounts of one ID number."""
+
+    key: str
+    name: str
+    verified: bool
+
+
+def identity_of(member_id: int) -> Identity | None:
+    """Return what a member submitted."""
+    return Identity.objects.filter(member=member_id).first()
+
+
+def payee_of(member_id: int) -> Payee | None:
+    """Return the person behind a member; None before he gave his identity."""
+    identity = identity_of(member_id)
+    if identity is None:
+        return None
+    verified = identity.status == Identity.Status.VERIFIED
+    return Payee(identity.id_index, identity.name, verified)
+
+
+# --- Messages -------------------------------------------------------------------------------
+
+
+def inbox_of(member: Member) -> QuerySet[Message]:
+    """Return a member's messages."""
+    return Message.objects.filter(member=member)
+
+
+def unread_count(member: Member) -> int:
+    """Count the messages not read yet."""
+    return inbox_of(member).filter(read_at=None).count()
+
+
+def quotas_of(member: Member) -> dict[str, int]:
+    """Return how many messages of each template the member still accepts."""
+    rows = SubscribeQuota.objects.filter(member=member)
+    return dict(rows.values_list("template", F("left")))

@@ -1,0 +1,110 @@
+"""Opening an order history: encodings, titles, and files that are none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from distro.errors import DomainError
+from orders.errors_importing import ColumnMissing, ColumnTwice, FileEmpty, FileNotReadable
+from orders.importing.columns import COLUMNS
+from orders.importing.reading import open_history
+
+TITLES = [column.title for column in COLUMNS]
+ROW = [
+    "A-1", "1", "B1", "2026-01-31 12:00:00", "2026-01-31 12:01:00", "", "S1", "唱片", "音乐", "2",
+    "29.33", "0.00", "0.00", "P1",
+]  # fmt: skip
+
+
+def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "history.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def csv_of(*rows: list[str]) -> str:
+    return "\r\n".join(",".join(row) for row in rows) + "\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_three_encodings_are_read_and_named(tmp_path: Path, encoding: str) -> None:
+    with open_history(write(tmp_path, csv_of(TITLES, ROW), encoding)) as (found, rows):
+        assert found == encoding
+        [(line, cells)] = list(rows)
+    assert (line, cells["product_name"], cells["quantity"]) == (2, "唱片", "2")
+
+
+def test_english_titles_other_columns_and_blank_lines_are_fine(tmp_path: Path) -> None:
+    titles = [column.field for column in COLUMNS]
+    text = csv_of([*titles, "remark"], [*ROW, "x"], [""] * 15, [*ROW[:3]])
+    with open_history(write(tmp_path, text)) as (_encoding, rows):
+        read = list(rows)
+    assert [line for line, _cells in read] == [2, 4]
+    assert read[1][1]["sku_code"] == ""
+
+
+def test_a_workbook_reads_like_csv(tmp_path: Path) -> None:
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.append(TITLES)
+    sheet.append([*ROW[:3], datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 12, 1), None,  # noqa: DTZ001
+                  *ROW[6:9], 2, 29.33, 0, 0.0, "P1"])  # fmt: skip
+    path = tmp_path / "history.xlsx"
+    book.save(path)
+    with open_history(path) as (found, rows):
+        [(line, cells)] = list(rows)
+    assert (found, line) == ("xlsx", 2)
+    assert (cells["placed_at"], cells["completed_at"]) == ("2026-01-31 12:00:00", "")
+    assert (cells["quantity"], cells["paid_amount"], cells["freight"]) == ("2", "29.33", "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "refusal"),
+    [
+        ("", "utf-8", FileEmpty),
+        ("\r\n\r\n", "utf-8", FileEmpty),
+        (csv_of(TITLES[1:], ROW[1:]), "utf-8", ColumnMissing),
+        (csv_of([*TITLES, "订单号"], [*ROW, "A-2"]), "utf-8", ColumnTwice),
+        (csv_of([*TITLES, "order_no"], [*ROW, "A-2"]), "utf-8", ColumnTwice),
+        ("a,b\r\n1,2\r\n", "utf-8", ColumnMissing),
+        (csv_of(TITLES, ROW), "utf-16", FileNotReadable),
+    ],
+)
+def test_what_is_no_history_is_refused(
+    tmp_path: Path, text: str, encoding: str, refusal: type[DomainError]
+) -> None:
+    with pytest.raises(refusal), open_history(write(tmp_path, text, encoding)) as (_found, rows):
+        list(rows)
+
+
+def test_every_missing_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, csv_of(TITLES[3:], ROW[3:]))
+    with pytest.raises(ColumnMissing) as refused, open_history(path):
+        pass
+    assert refused.value.field == "order_no"
+    for title in TITLES[:3]:
+        assert title in str(refused.value)
+
+
+def test_bytes_of_no_encoding_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_bytes(csv_of(TITLES).encode() + b"\xff\xfe\x80\xff\r\n")
+    with pytest.raises(FileNotReadable), open_history(path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "nothing.xlsx"])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotReadable), open_history(tmp_path / name):
+        pass
+
+
+def test_a_workbook_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.xlsx"
+    path.write_text("订单号", encoding="utf-8")
+    with pytest.raises(FileNotReadable), open_history(path):
+        pass
