@@ -25,7 +25,7 @@ from commissions.models import (
 )
 from commissions.models.ledger import PROMOTER_KINDS
 from orders.models import Order, OrderLine, Refund, RefundLine
-
+from referrals.proofs import tree_faults
 
 ACCRUE_WITHIN = timedelta(minutes=5)
 Sums = dict[Any, int]
@@ -36,16 +36,16 @@ def faults(*, at: datetime) -> Iterator[str]:
     for check in CHECKS:
         yield from check()
     yield from accrual_of_every_order(at)
-    # tree
+    yield from tree_faults()
 
 
 def sums(rows: QuerySet[Any], by: str, *what: str) -> Sums:
     """Return {value of `by`: sum of a column (or the difference of two)}, 0 for none."""
-    total = Coalesce(Sum(what[0]), 0)
-    if len(what) == 2:
-        total = total - Coalesce(Sum(what[1]), 0)
-    pairs = rows.order_by().values(by).annotate(total=total).values_list(by, "total")
-    return {key: int(value) for key, value in pairs}
+    totals = [Coalesce(Sum(column), 0) for column in what]
+    annotated = rows.order_by().values(by).annotate(first=totals[0], second=totals[-1])
+    minus = len(what) - 1  # with one column the second sum is the first again
+    pairs = annotated.values_list(by, "first", "second")
+    return {key: int(first) - minus * int(second) for key, first, second in pairs}
 
 
 def differ(name: str, found: Sums, wanted: Sums) -> Iterator[str]:
@@ -70,7 +70,7 @@ def balances_are_their_transfers() -> Iterator[str]:
     credits = sums(Transfer.objects.all(), "credit_id", "amount_fen")
     debits = sums(Transfer.objects.all(), "debit_id", "amount_fen")
     true = {key: credits.get(key, 0) - debits.get(key, 0) for key in credits.keys() | debits.keys()}
-    cached = dict(Account.objects.filter(promoter__isnull=False).values_list("pk", "balance_fen"))
+    cached = sums(Account.objects.filter(promoter__isnull=False), "pk", "balance_fen")
     wanted = {key: value for key, value in true.items() if key in cached}
     yield from differ("balance of account", cached, wanted)
     if sum(true.values()):

@@ -52,7 +52,7 @@ class ShopDay(models.Model):
         verbose_name_plural = _("days of the shop")
         constraints = [
             models.CheckConstraint(
-                condition=Q(gmv_paid_fen__gte=0, commission_fen__gte=0),
+                condition=Q(gmv_paid_fen__gte=0, gmv_net_fen__gte=0, commission_fen__gte=0),
                 name="shop_day_amounts_in_range",
             )
         ]
@@ -76,3 +76,22 @@ class EventDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day:%Y-%m-%d} {self.name}"
+
+
+class FoldCursor(models.Model):
+    """Up to which row of a growing table the daily facts know it.
+
+    Rows of a transaction that is still open have lower ids than later ones that are committed;
+    so each run looks again at what the run before it has seen: from `checked_id` on.
+    """
+
+    table = models.CharField(max_length=32, primary_key=True)
+    checked_id = models.BigIntegerField(default=0)
+    seen_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("position of the daily facts")
+        verbose_name_plural = _("positions of the daily facts")
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.seen_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from campaigns.models import Campaign, Coupon, CouponTemplate, Participation, Reward
@@ -68,9 +69,10 @@ class ParticipationSerializer(serializers.ModelSerializer[Participation]):
         model = Participation
         fields = ("link_code", "joined_at", "counted", "waiting", "rewards")
 
-    def get_rewards(self, part: Participation) -> list[dict[str, object]]:
+    @extend_schema_field(RewardSerializer(many=True))
+    def get_rewards(self, part: Participation) -> object:
         """Return what I have got."""
-        return RewardSerializer(rewards_of(part), many=True).data  # type: ignore[return-value]
+        return RewardSerializer(rewards_of(part), many=True).data
 
 
 class CampaignDetailSerializer(CampaignSerializer):
@@ -102,9 +104,10 @@ class CampaignDetailSerializer(CampaignSerializer):
         """Return the limit of a reward that one sale earns."""
         return REWARD_BPS_MAX if campaign.mode == Campaign.Mode.PER_INVITE else None
 
-    def get_rewards(self, campaign: Campaign) -> list[dict[str, object]]:
+    @extend_schema_field(StepSerializer(many=True))
+    def get_rewards(self, campaign: Campaign) -> object:
         """Return what each number of invited buyers earns."""
-        return StepSerializer(steps_of(campaign), many=True).data  # type: ignore[return-value]
+        return StepSerializer(steps_of(campaign), many=True).data  # type: ignore[arg-type]
 
 
 class CampaignAnswerSerializer(serializers.Serializer[object]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +22,8 @@ from campaigns.services.inviting import join_campaign
 from distro import clock
 from distro.api.idempotency import idempotent
 from distro.api.pagination import KeysetPagination, page_of
+from referrals.auth import MemberActor
+from referrals.models import Member
 
 TEMPLATE = {
     "title": "5 yuan off",
@@ -100,7 +104,7 @@ class CampaignView(APIView):
     def get(self, request: Request, code: str) -> Response:
         """One campaign with its rules in full, before and after joining."""
         campaign = published_campaign(code)
-        return _answer(campaign, participation_of(request.user.member.pk, campaign))
+        return _answer(campaign, participation_of(_member(request).pk, campaign))
 
 
 class JoinView(APIView):
@@ -124,7 +128,7 @@ class JoinView(APIView):
         form = JoinSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         part = join_campaign(
-            member=request.user.member,
+            member=_member(request),
             code=code,
             channel=form.validated_data["channel"],
             at=clock.now(),
@@ -143,7 +147,11 @@ class CouponListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """My coupons, the newest first."""
-        return page_of(request, coupons_of(request.user.member.pk), CouponSerializer, column="id")
+        return page_of(request, coupons_of(_member(request).pk), CouponSerializer, column="id")
+
+
+def _member(request: Request) -> Member:
+    return cast(MemberActor, request.user).member
 
 
 def _answer(campaign: Campaign, mine: Participation | None) -> Response:

@@ -123,7 +123,7 @@ def planned_days(openid: str, at: datetime) -> Mapping[date, int]:
 
 def has_missed_facts(promoter_id: int) -> bool:
     """Tell whether some receiver has not heard everything about an order of this promoter."""
-    missed = list(missed_order_ids())
+    missed = [pk for pk in missed_order_ids() if pk is not None]
     if not missed:
         return False
     attributed = Q(promoter_1=promoter_id) | Q(promoter_2=promoter_id) | Q(promoter_3=promoter_id)

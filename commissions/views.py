@@ -17,6 +17,7 @@ from commissions.serializers import (
 )
 from commissions.services.ledger import balances
 from distro.api.pagination import KeysetPagination, page_of
+from referrals.auth import member_of
 
 COMMISSION = {
     "id": 17,
@@ -52,7 +53,7 @@ class BalanceView(APIView):
     )
     def get(self, request: Request) -> Response:
         """What stands on my accounts."""
-        promoter = promoter_of(request.user.member.pk)
+        promoter = promoter_of(member_of(request).pk)
         return Response(BalanceSerializer(balances(promoter.pk)).data)
 
 
@@ -67,7 +68,7 @@ class CommissionListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """My commissions, the latest payment first."""
-        rows = commissions_of(promoter_of(request.user.member.pk))
+        rows = commissions_of(promoter_of(member_of(request).pk))
         return page_of(request, rows, CommissionSerializer, column="paid_at")
 
 
@@ -92,7 +93,7 @@ class CommissionView(APIView):
     )
     def get(self, request: Request, commission_id: int) -> Response:
         """One of my commissions and why it is what it is."""
-        row = commission_of(promoter_of(request.user.member.pk), commission_id)
+        row = commission_of(promoter_of(member_of(request).pk), commission_id)
         return Response(CommissionDetailSerializer(row).data)
 
 
@@ -121,5 +122,5 @@ class LedgerView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Every movement on my accounts, the latest first."""
-        rows = ledger_of(promoter_of(request.user.member.pk))
+        rows = ledger_of(promoter_of(member_of(request).pk))
         return page_of(request, rows, MovementSerializer, column="occurred_at")

@@ -1,12 +1,9 @@
-"""Withdrawals of the promoter who asks, and WeChat's notifications of transfers."""
+"""Withdrawals of the promoter who asks, and where WeChat Pay tells us of transfers."""
 
 from __future__ import annotations
 
-import logging
-
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,10 +21,8 @@ from commissions.services.withdrawals import cancel_withdrawal, quote, request_w
 from distro import clock
 from distro.api.idempotency import idempotent
 from distro.api.pagination import page_of
-from distro.wechat.errors import NoticeRefused
-from distro.wechat.notices import read_notice
-
-logger = logging.getLogger(__name__)
+from orders.views.notices import NoticeView
+from referrals.auth import member_of
 
 PIECE = {"amount_fen": 15_000, "tax_fen": 0, "net_fen": 15_000, "day": "2026-11-02"}
 QUOTED = {
@@ -84,7 +79,7 @@ class WithdrawalQuoteView(APIView):
         """Return net, tax, transfers and days; refuse what the request would refuse."""
         asked = AmountSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        promoter = reads.promoter_of(request.user.member.pk)
+        promoter = reads.promoter_of(member_of(request).pk)
         found = quote(promoter_id=promoter.pk, at=clock.now(), **asked.validated_data)
         return Response(QuoteSerializer(found).data)
 
@@ -99,7 +94,7 @@ class WithdrawalsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """List the transfers, newest first."""
-        promoter = reads.promoter_of(request.user.member.pk)
+        promoter = reads.promoter_of(member_of(request).pk)
         rows = reads.withdrawals_of(promoter)
         return page_of(request, rows, WithdrawalSerializer, column="requested_at")
 
@@ -117,7 +112,7 @@ class WithdrawalsView(APIView):
         """Ask for money."""
         asked = AmountSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promoter = reads.promoter_of(request.user.member.pk)
+        promoter = reads.promoter_of(member_of(request).pk)
         made = request_withdrawal(promoter_id=promoter.pk, at=clock.now(), **asked.validated_data)
         return Response(RequestSerializer(made).data, status=201)
 
@@ -137,7 +132,7 @@ class WithdrawalView(APIView):
     )
     def get(self, request: Request, number: str) -> Response:
         """Return it with what wx.requestMerchantTransfer wants while it can be confirmed."""
-        promoter = reads.promoter_of(request.user.member.pk)
+        promoter = reads.promoter_of(member_of(request).pk)
         return Response(OwnWithdrawalSerializer(reads.withdrawal_of(promoter, number)).data)
 
 
@@ -157,36 +152,13 @@ class CancelWithdrawalView(APIView):
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Cancel it; the money is available again."""
-        promoter = reads.promoter_of(request.user.member.pk)
+        promoter = reads.promoter_of(member_of(request).pk)
         found = reads.withdrawal_of(promoter, number)
-        row = cancel_withdrawal(withdrawal_id=found.pk, by=request.user.actor, at=clock.now())
+        row = cancel_withdrawal(withdrawal_id=found.pk, by=promoter.member.actor, at=clock.now())
         return Response(WithdrawalSerializer(row).data)
 
 
-class TransferNotifyView(APIView):
-    """WeChat tells how a transfer ended."""
+class TransferNotifyView(NoticeView):
+    """Transfers."""
 
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    throttle_classes = ()
-
-    @extend_schema(
-        operation_id="notify_transfer",
-        request=OpenApiTypes.OBJECT,
-        responses={204: None},
-        examples=[
-            OpenApiExample(
-                "Encrypted", {"id": "EV-2018022511223320873", "resource": {}}, request_only=True
-            )
-        ],
-    )
-    def post(self, request: Request) -> Response:
-        """Believe it only after every check; answer 204 so that it is not sent again."""
-        try:
-            notice = read_notice(request.headers, request._request.body)
-            outcome = take_transfer_notice(notice=notice, at=clock.now())
-        except NoticeRefused as refusal:
-            logger.warning("transfer notice refused: %s", refusal)
-            return Response({"code": "FAIL", "message": str(refusal)}, status=refusal.status)
-        logger.info("transfer notice: %s", outcome)
-        return Response(status=204)
+    take = staticmethod(take_transfer_notice)

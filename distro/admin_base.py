@@ -89,6 +89,10 @@ class ShownMixin:
         """Return fields that are not edited on this page, besides `readonly_fields`."""
         return ()
 
+    def is_only_viewed(self, request: HttpRequest, obj: Any) -> bool:
+        """Say whether nothing on this page is edited."""
+        return obj is not None and not self.has_change_permission(request, obj)  # type: ignore[attr-defined]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Add the columns that show these fields to their names."""
         names = [
@@ -103,7 +107,7 @@ class ShownMixin:
         """Put the shown column in the place of each field that is not edited."""
         sets = super().get_fieldsets(request, obj)  # type: ignore[misc]
         fixed = set(self.get_readonly_fields(request, obj))
-        if obj is not None and not self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+        if self.is_only_viewed(request, obj):
             fixed |= set(flatten_fieldsets(sets))
         return [
             (title, {**options, "fields": self._replaced(request, options["fields"], fixed)})
@@ -309,12 +313,17 @@ class Rows(ShownMixin, TabularInline):
     extra = 0
     show_change_link = False
 
+    def is_only_viewed(self, request: HttpRequest, obj: Any) -> bool:
+        """Say whether rows are neither changed nor added."""
+        may_add = self.has_add_permission(request, obj)
+        return not may_add and not self.has_change_permission(request, obj)
+
+    def fixed_fields(self, request: HttpRequest, obj: Any) -> Iterable[str]:
+        """Fix everything where nothing is edited."""
+        return self.fields or () if self.is_only_viewed(request, obj) else ()
+
 
 class ReadOnlyRows(ReadOnlyAdminMixin, Rows):
     """Rows that only services write."""
 
     can_delete = False
-
-    def fixed_fields(self, request: HttpRequest, obj: Any) -> Iterable[str]:
-        """Edit nothing."""
-        return self.fields or ()

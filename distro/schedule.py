@@ -24,6 +24,7 @@ SCHEDULE: dict[str, tuple[str, int]] = {
     "send_due": ("commissions.services.paying_out.send_due", 15),
     "query_transfers": ("commissions.services.transferring.query_transfers", 15),
     "remind_confirm": ("commissions.services.reminding.remind_confirm", 5 * MINUTE),
+    "fold_days": ("analytics.services.folding.fold_days", MINUTE),
     "prune_outbox": ("distro.outbox.prune", HOUR),
     "prune_job_runs": ("distro.jobs.prune_runs", HOUR),
     "prune_idempotent_requests": ("distro.api.idempotency.prune", HOUR),

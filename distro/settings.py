@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "distro.admin_language.AdminLanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -127,6 +128,7 @@ LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "unfold"]  # unfold ships none
 MESSAGE_FOLDERS = [*PROJECT_APPS, "templates"]  # where texts to translate are
 FORMAT_MODULE_PATH = ["distro.formats"]
+FORMAT_MODULE_PATH = "distro.formats"  # short times that line up
 USE_TZ = True  # the database keeps UTC
 TIME_ZONE = "Asia/Shanghai"  # staff screens and business days
 
@@ -209,13 +211,18 @@ if TESTING:
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "export"  # a right of its own: export_<model>
 
 UNFOLD = {
     "SITE_TITLE": _("Distribution"),
     "SITE_HEADER": _("Distribution"),
     "SITE_SYMBOL": "hub",
-    # "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard_callback",
-    "SIDEBAR": {"show_search": True, "show_all_applications": False},
+    "SITE_URL": None,
+    "SHOW_LANGUAGES": True,
+    "STYLES": ["distro.admin_look.stylesheet"],
+    "COLORS": {"primary": "distro.admin_look.primary"},
+    "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "distro.sidebar.navigation"},
 }
 
 # --- API ------------------------------------------------------------------------------------
@@ -288,4 +295,4 @@ DEMO_CLOCK = env_bool("DEMO_CLOCK", default=False)  # a clock that a demo endpoi
 DEMO_LOGINS = env_bool("DEMO_LOGINS", default=False)  # the log-in page shows the demo staff
 
 # What packages further left ask of packages further right, as dotted paths.
-ORDER_PRICE_RULES = ["campaigns.pricing.coupon_rule"]
+ORDER_PRICE_RULES = ["campaigns.pricing.CouponRule"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -40,6 +40,11 @@ class MemberActor:
 
     def __str__(self) -> str:
         return str(self.actor)
+
+
+def member_of(request: Request) -> Member:
+    """Return the member who asks; the view demands one."""
+    return cast(MemberActor, request.user).member
 
 
 class MemberTokenAuthentication(BaseAuthentication):

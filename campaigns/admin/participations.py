@@ -33,7 +33,7 @@ class InvitationAdmin(ReadOnlyPage):
 class RewardAdmin(ReadOnlyPage):
     """What participants got."""
 
-    list_display = ("granted_at", "participation", "position", "coupon", "lost_at")
+    list_display = ("granted_at", "participation", "position", "value_fen", "coupon", "lost_at")
     list_filter = (("granted_at", DayRangeFilter), "participation__campaign")
     search_fields = ("participation__member__no__exact", "coupon__code__exact")
     list_select_related = (

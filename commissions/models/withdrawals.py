@@ -249,6 +249,12 @@ class Withdrawal(models.Model):
         indexes = [
             models.Index(fields=["promoter", "-id"], name="withdrawal_by_promoter"),
             models.Index(fields=["payee_key", "finished_at"], name="withdrawal_by_payee"),
+            models.Index(fields=["openid", "sent_at"], name="withdrawal_by_openid"),
+            models.Index(
+                fields=["id"],
+                condition=Q(status__in=["approved", "tax_review"]),
+                name="withdrawal_due",
+            ),
             models.Index(
                 fields=["next_query_at"],
                 condition=Q(status__in=["paying", "awaiting_confirm"]),

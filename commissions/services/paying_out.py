@@ -101,10 +101,13 @@ def _why_never(row: Withdrawal, promoter: Promoter, owed_fen: int) -> str:
     if owed_fen:
         return fail_reasons.OWES
     identity = Identity.objects.filter(member=promoter.member_id).first()
-    verified = identity is not None and identity.status == Identity.Status.VERIFIED
-    if not verified or identity.id_index != row.payee_key:
-        return fail_reasons.PAYEE_CHANGED
-    return "" if promoter.member.openid == row.openid else fail_reasons.PAYEE_CHANGED
+    same = (
+        identity is not None
+        and identity.status == Identity.Status.VERIFIED
+        and identity.id_index == row.payee_key
+        and promoter.member.openid == row.openid
+    )
+    return "" if same else fail_reasons.PAYEE_CHANGED
 
 
 def _tax_is_known(row: Withdrawal, at: datetime) -> bool:

@@ -31,6 +31,14 @@ class InvalidInput(DomainError):
     status = 400
 
 
+class Unreadable(DomainError):
+    """The body is not what its content type says."""
+
+    code = "parse_error"
+    message = _("The body of the request cannot be read.")
+    status = 400
+
+
 class StillReferenced(DomainError):
     """Other rows need the row that was to be deleted."""
 
@@ -53,6 +61,7 @@ SAME: dict[type[Exception], type[DomainError]] = {
     PermissionDenied: NotAllowed,
     exceptions.PermissionDenied: NotAllowed,
     exceptions.Throttled: TooMany,
+    exceptions.ParseError: Unreadable,
     ProtectedError: StillReferenced,
     RestrictedError: StillReferenced,
 }

@@ -51,7 +51,7 @@ class StockIsMovedMixin:
 
     def fixed_fields(self, request: HttpRequest, obj: Any) -> Iterable[str]:
         """Fix the stock of what is there."""
-        return ("stock",) if obj else ()
+        return {*super().fixed_fields(request, obj), *(("stock",) if obj else ())}  # type: ignore[misc]
 
 
 class SkuRows(StockIsMovedMixin, Rows):

@@ -202,7 +202,7 @@ def _write(
 def _bindings(
     staged: Sequence[StagedOrder], directory: Directory, first_placed: Mapping[str, datetime]
 ) -> dict[tuple[int, int], int]:
-    wanted = {}
+    wanted: dict[tuple[int, int], ImportedBinding] = {}
     for one in staged:
         row = one.rows[0][1]
         if row["promoter_code"]:

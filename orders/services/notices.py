@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db import transaction
+
 from distro.models import WechatNotice
 from distro.wechat.notices import Notice, payment_of, refund_of
 from orders.services.paying import confirm_payment
@@ -33,10 +35,10 @@ def take_refund_notice(*, notice: Notice, at: datetime) -> str:
 def handle_once(*, notice: Notice, work: Callable[[], str], at: datetime) -> str:
     """Keep a notification under its id, do its work unless that was done, keep the outcome.
 
-    It is kept before the work, so that it is there as evidence when the work fails; the work
-    itself has to bear a repetition.
+    It is kept before the work, so that it is there as evidence when the work fails. Deliveries
+    of one notification wait for each other; different ones of one payment meet at its order.
     """
-    row, _ = WechatNotice.objects.get_or_create(
+    WechatNotice.objects.get_or_create(
         notice_id=notice.id,
         defaults={
             "event_type": notice.event_type,
@@ -44,9 +46,10 @@ def handle_once(*, notice: Notice, work: Callable[[], str], at: datetime) -> str
             "received_at": at,
         },
     )
-    if row.handled_at:
+    with transaction.atomic():
+        row = WechatNotice.objects.select_for_update().get(notice_id=notice.id)
+        if row.handled_at:
+            return row.outcome
+        row.outcome, row.handled_at = work(), at
+        row.save(update_fields=["outcome", "handled_at"])
         return row.outcome
-    outcome = work()
-    mine = WechatNotice.objects.filter(pk=row.pk, handled_at=None)
-    mine.update(handled_at=at, outcome=outcome)
-    return outcome

@@ -23,13 +23,15 @@ from commissions.models import (
 from commissions.services import paying_out, transferring
 from commissions.services.paying_out import send_due, start_payout
 from commissions.services.transferring import finish_transfer, query_transfers
-from commissions.services.withdrawals import request_withdrawal
+from commissions.services.withdrawals import cancel_withdrawal, request_withdrawal
 from commissions.tax import gross_up
+from distro.errors import DomainError
 from distro.models import MissedFact
 from referrals.models import Hold, Identity, Member, Promoter
 from tests.commissions.payout_world import (
     Channel,
     booked,
+    earn,
     make_payee,
     make_rules,
     only,
@@ -141,6 +143,65 @@ def test_from_two_thousand_yuan_on_the_verified_name_travels(
     assert only(promoter).net_fen == net
     assert list(channel.names.values()) == [name]
     assert "user_name" not in only(promoter).body
+
+
+STORY: list[tuple[str, int, str, tuple[int, int]]] = [
+    # step, fen, refusal, (available, withdrawing) after it
+    ("ask", 99, "withdrawal_too_small", (100_000, 0)),
+    ("ask", 100_001, "not_enough_available", (100_000, 0)),
+    ("ask", 40_000, "", (60_000, 40_000)),
+    ("ask", 60_001, "not_enough_available", (60_000, 40_000)),
+    ("ask", 60_000, "", (0, 100_000)),
+    ("ask", 100, "not_enough_available", (0, 100_000)),
+    ("send", 1, "", (0, 100_000)),  # one in flight
+    ("send", 0, "", (0, 100_000)),
+    ("cancel", 0, "already_sent", (0, 100_000)),  # the one in flight
+    ("fail", 0, "", (40_000, 60_000)),
+    ("ask", 40_000, "", (0, 100_000)),
+    ("send", 1, "", (0, 100_000)),  # the 600 yuan
+    ("confirm", 0, "", (0, 40_000)),  # no tax up to 800
+    ("send", 1, "", (0, 40_000)),
+    ("confirm", 4_000, "", (0, 0)),  # tax of 1,000 yuan
+    ("earn", 5_000, "", (5_000, 0)),
+    ("ask", 5_000, "", (0, 5_000)),
+    ("cancel", 0, "", (5_000, 0)),
+    ("send", 0, "", (5_000, 0)),
+]
+
+
+def test_a_long_story_keeps_every_balance(channel: Channel, at: datetime) -> None:
+    channel.confirm = True
+    make_rules(at)
+    promoter = make_payee(at, available_fen=100_000)
+
+    def in_flight() -> Withdrawal:
+        return Withdrawal.objects.get(status__in=Withdrawal.IN_FLIGHT)
+
+    def play(step: str, fen: int) -> None:
+        if step == "ask":
+            ask(promoter, fen, at)
+        elif step == "send":
+            assert send_due(at=at) == fen
+        elif step == "earn":
+            earn(promoter, fen, at)
+        elif step == "cancel":
+            row = Withdrawal.objects.filter(status__in=["awaiting_confirm", "approved"]).first()
+            assert row is not None
+            cancel_withdrawal(withdrawal_id=row.pk, by=promoter.member.actor, at=at)
+        else:
+            row = in_flight()
+            state = "SUCCESS" if step == "confirm" else "FAIL"
+            finish_transfer(state=channel.end(row.number, state, "X"), at=at)
+            assert step == "fail" or row.tax_fen == fen
+
+    for step, fen, refusal, balances in STORY:
+        code = ""
+        try:
+            play(step, fen)
+        except DomainError as error:
+            code = error.code
+        assert (step, fen, code, standing(promoter)) == (step, fen, refusal, (*balances, 0))
+    assert (sum(booked("pay_net")), sum(booked("pay_tax"))) == (96_000, 4_000)
 
 
 # --- Tax ------------------------------------------------------------------------------------
@@ -343,9 +404,7 @@ def test_one_payee_has_one_transfer_in_flight(channel: Channel, at: datetime) ->
     assert statuses(promoter) == ["paid", "awaiting_confirm"]
 
 
-def test_the_database_refuses_a_second_transfer_in_flight(
-    channel: Channel, at: datetime
-) -> None:
+def test_the_database_refuses_a_second_transfer_in_flight(channel: Channel, at: datetime) -> None:
     channel.confirm = True
     make_rules(at)
     promoter = make_payee(at, available_fen=60_000)

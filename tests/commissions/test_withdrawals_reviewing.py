@@ -85,14 +85,10 @@ def test_a_large_sum_needs_two_different_persons(
     assert (large.review_reasons, large.approvals_needed) == (["first", "day_sum"], 2)
     approve_request(request_id=large.pk, by=ANNA, at=at)
     assert statuses(promoter) == ["reviewing"] * 3
-    refused(
-        lambda: approve_request(request_id=large.pk, by=ANNA, at=at), AlreadyApproved, promoter
-    )
+    refused(lambda: approve_request(request_id=large.pk, by=ANNA, at=at), AlreadyApproved, promoter)
     approve_request(request_id=large.pk, by=BORIS, at=at)
     assert statuses(promoter) == ["approved"] * 3
-    refused(
-        lambda: approve_request(request_id=large.pk, by=CARL, at=at), NothingToDecide, promoter
-    )
+    refused(lambda: approve_request(request_id=large.pk, by=CARL, at=at), NothingToDecide, promoter)
     people = large.approvals.order_by("id").values_list("approved_by", flat=True)
     assert list(people) == ["staff:1", "staff:2"]
 
@@ -137,9 +133,7 @@ def test_a_rejection_returns_every_piece_once(
         lambda: reject_request(request_id=large.pk, reason="again", by=BORIS, at=at),
         NothingToDecide, promoter,
     )  # fmt: skip
-    refused(
-        lambda: approve_request(request_id=large.pk, by=CARL, at=at), NothingToDecide, promoter
-    )
+    refused(lambda: approve_request(request_id=large.pk, by=CARL, at=at), NothingToDecide, promoter)
     assert booked("return") == [20_000] * 3
     rows = Withdrawal.objects.filter(promoter=promoter)
     assert set(rows.values_list("fail_reason", flat=True)) == {"Unclear orders"}

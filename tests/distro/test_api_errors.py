@@ -16,7 +16,7 @@ from rest_framework.serializers import ValidationError
 
 from distro.errors import AmountOutOfRange, ConflictingContent, NotAllowed, StillRunning, TooMany
 
-from .members import MemberView
+from .members import ADMIN, MemberView
 
 pytestmark = pytest.mark.urls(__name__)
 handler404 = "distro.api.errors.page_not_found"
@@ -44,6 +44,7 @@ def broken_page(request):
 
 
 urlpatterns = [
+    ADMIN,
     path("api/v1/raise", RaisingView.as_view()),
     path("api/v1/member", SignedInView.as_view()),
     path("api/v1/page", broken_page),

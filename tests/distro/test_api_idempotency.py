@@ -17,7 +17,7 @@ from distro.api.idempotency import idempotent, prune
 from distro.errors import NotAllowed
 from distro.models import IdempotentRequest, Job
 
-from .members import MemberView
+from .members import ADMIN, MemberView
 
 pytestmark = pytest.mark.urls(__name__)
 KEY = "key-0000001"
@@ -74,6 +74,7 @@ class OpenView(OrderView):
 
 
 urlpatterns = [
+    ADMIN,
     path("orders", OrderView.as_view()),
     path("orders/<int:number>", OrderView.as_view()),
     path("pay", PayView.as_view()),

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from distro.api.pagination import KeysetPagination, page_of
 from distro.models import Job, JobRun
 
-from .members import MemberView
+from .members import ADMIN, MemberView
 
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
 
@@ -32,7 +32,7 @@ class CountsView(MemberView):
         return page_of(request, JobRun.objects.all(), RunSerializer, column="count")
 
 
-urlpatterns = [path("runs", RunsView.as_view()), path("counts", CountsView.as_view())]
+urlpatterns = [ADMIN, path("runs", RunsView.as_view()), path("counts", CountsView.as_view())]
 
 
 @pytest.fixture

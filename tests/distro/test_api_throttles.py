@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from distro.api.throttles import ActorThrottle
 
-from .members import MemberView
+from .members import ADMIN, MemberView
 
 pytestmark = pytest.mark.urls(__name__)
 
@@ -28,7 +28,7 @@ class MoneyView(PlainView):
     throttle_scope = "money"
 
 
-urlpatterns = [path("plain", PlainView.as_view()), path("money", MoneyView.as_view())]
+urlpatterns = [ADMIN, path("plain", PlainView.as_view()), path("money", MoneyView.as_view())]
 
 
 @pytest.fixture(autouse=True)

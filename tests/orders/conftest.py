@@ -113,9 +113,7 @@ def place(
 ) -> Order:
     member = member or make_member()
     wanted = [Item(sku.pk, quantity) for sku, quantity in items or [(make_sku(), 1)]]
-    return place_order(
-        member_id=member.pk, items=wanted, coupon=coupon, address=ADDRESS, at=at
-    )
+    return place_order(member_id=member.pk, items=wanted, coupon=coupon, address=ADDRESS, at=at)
 
 
 def open_for(order: Order, at: datetime) -> Payment:

@@ -40,7 +40,7 @@ def assert_untouched(order: Order, stock: int) -> None:
 @pytest.mark.parametrize("status", ["paid", "shipped", "completed", "refunded", "cancelled"])
 def test_only_an_unpaid_order_is_cancelled(status: str, at: datetime, fake_pay: FakePay) -> None:
     order = bought(at)
-    Order.objects.filter(pk=order.pk).update(**{"status": status})
+    Order.objects.filter(pk=order.pk).update(status=status)
     with pytest.raises(NotCancellable):
         cancel(order, at)
     order.refresh_from_db()
@@ -99,7 +99,7 @@ def test_a_payment_begun_meanwhile_keeps_the_order(
     first = open_for(order, at)
 
     def close_and_open_another(number: str) -> None:
-        type(first).objects.filter(pk=first.pk).update(**{"status": "closed"})
+        type(first).objects.filter(pk=first.pk).update(status="closed")
         open_for(order, at)
 
     monkeypatch.setattr(fake_pay, "close", close_and_open_another)
@@ -145,9 +145,7 @@ def test_what_wechat_has_closed_or_never_seen_is_closed(
 # --- Timeout --------------------------------------------------------------------------------
 
 
-def test_an_order_ends_exactly_when_its_time_is_over(
-    at: datetime, fake_pay: FakePay
-) -> None:
+def test_an_order_ends_exactly_when_its_time_is_over(at: datetime, fake_pay: FakePay) -> None:
     order = place(at)
     payment = open_for(order, at)
     assert expire_orders(at=at + HALF_HOUR - timedelta(seconds=1)) == 0

@@ -242,9 +242,7 @@ def test_money_for_a_cancelled_order_goes_back_by_itself(
     assert names(heard) == ["order_placed", "order_cancelled"]
 
 
-def test_a_second_payment_of_one_order_goes_back_by_itself(
-    at: datetime, fake_pay: FakePay
-) -> None:
+def test_a_second_payment_of_one_order_goes_back_by_itself(at: datetime, fake_pay: FakePay) -> None:
     order = place(at)
     first = open_for(order, at)
     fake_pay.payments[first.out_trade_no] = paid_state(first, trade_state="CLOSED")

@@ -152,16 +152,14 @@ def test_a_line_of_another_order_is_refused(order: Order, at: datetime) -> None:
 @pytest.mark.parametrize("reason", ["", "  ", "长" * 81])
 def test_a_refund_needs_a_reason_that_fits(reason: str, order: Order, at: datetime) -> None:
     with pytest.raises(MissingText) as caught:
-        request_refund(
-            order_id=order.pk, lines=[], freight_fen=1, reason=reason, by=STAFF, at=at
-        )
+        request_refund(order_id=order.pk, lines=[], freight_fen=1, reason=reason, by=STAFF, at=at)
     assert caught.value.field == "reason"
     untouched(order)
 
 
 @pytest.mark.parametrize("status", ["placed", "cancelled", "refunded"])
 def test_only_a_paid_order_is_refunded(status: str, order: Order, at: datetime) -> None:
-    Order.objects.filter(pk=order.pk).update(**{"status": status})
+    Order.objects.filter(pk=order.pk).update(status=status)
     with pytest.raises(NotRefundable):
         ask(order, at, (1, 1, 1_000))
     untouched(order)
@@ -327,7 +325,7 @@ def test_only_a_refund_under_way_is_sent(
     status: str, order: Order, at: datetime, fake_pay: FakePay
 ) -> None:
     refund = ask(order, at, (1, 1, 1_000))
-    Refund.objects.filter(pk=refund.pk).update(**{"status": status, "succeeded_at": at})
+    Refund.objects.filter(pk=refund.pk).update(status=status, succeeded_at=at)
     assert send_refund(refund_id=refund.pk, at=at) == "done"
     assert not fake_pay.refunds
 
@@ -382,7 +380,7 @@ def test_success_of_what_was_not_under_way_is_unexpected(
     status: str, order: Order, at: datetime, heard: list[Any]
 ) -> None:
     refund = ask(order, at, (1, 1, 1_000))
-    Refund.objects.filter(pk=refund.pk).update(**{"status": status})
+    Refund.objects.filter(pk=refund.pk).update(status=status)
     assert finish_refund(state=refund_state(refund), at=at) == "unexpected"
     assert sums(order)[0] == (0, 0)
     assert not heard

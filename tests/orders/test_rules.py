@@ -152,8 +152,6 @@ def test_wechat_takes_refunds_for_a_year_and_fifty_times(
 @pytest.mark.parametrize(
     ("returnable", "days"), [([True], 7), ([False], 0), ([False, True], 7), ([], 0)]
 )
-def test_only_what_can_be_returned_has_a_return_period(
-    returnable: list[bool], days: int
-) -> None:
+def test_only_what_can_be_returned_has_a_return_period(returnable: list[bool], days: int) -> None:
     end = matures_at(completed_at=AT, return_days=7, returnable=returnable)
     assert end == AT + timedelta(days=days)

@@ -53,7 +53,7 @@ def ask_refund(order: Order, fen: int, at: datetime) -> int:
 @pytest.mark.parametrize("status", ["placed", "shipped", "completed", "refunded", "cancelled"])
 def test_only_a_paid_order_is_shipped(status: str, at: datetime, heard: list[Any]) -> None:
     order = bought(at)
-    Order.objects.filter(pk=order.pk).update(**{"status": status})
+    Order.objects.filter(pk=order.pk).update(status=status)
     heard.clear()
     with pytest.raises(NotShippable):
         ship(order, at)
@@ -85,7 +85,7 @@ def test_an_order_with_an_open_refund_does_not_leave(at: datetime) -> None:
 @pytest.mark.parametrize("status", ["placed", "paid", "completed", "refunded", "cancelled"])
 def test_only_a_shipped_order_is_received(status: str, at: datetime, heard: list[Any]) -> None:
     order = bought(at)
-    Order.objects.filter(pk=order.pk).update(**{"status": status})
+    Order.objects.filter(pk=order.pk).update(status=status)
     heard.clear()
     with pytest.raises(NotReceivable):
         complete_order(order_id=order.pk, by=order.member.actor, at=at)

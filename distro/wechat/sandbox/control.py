@@ -186,6 +186,12 @@ class SandboxControl:
         """Return the API calls so far: name and HTTP status, 0 for a lost answer."""
         return [(name, status) for name, status in self._call("calls")]
 
+    def remember(
+        self, *, payments: Iterable[tuple[Any, ...]] = (), refunds: Iterable[tuple[Any, ...]] = ()
+    ) -> None:
+        """Tell of payments and refunds that happened elsewhere; see history.remember."""
+        self._call("remember", payments=list(payments), refunds=list(refunds))
+
     def reset(self) -> None:
         """Forget everything but the keys."""
         self._call("reset")

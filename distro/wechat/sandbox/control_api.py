@@ -8,7 +8,14 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from distro.wechat.sandbox import faults, notifications, payments, refunds, transfers
+from distro.wechat.sandbox import (
+    faults,
+    history,
+    notifications,
+    payments,
+    refunds,
+    transfers,
+)
 from distro.wechat.sandbox.http import Reply, Request, json_reply
 from distro.wechat.sandbox.mini import new_code
 from distro.wechat.sandbox.store import SETTINGS, now, set_setting, setting, wipe
@@ -252,5 +259,6 @@ ACTIONS: dict[str, Action] = {
     "payments": list_payments,
     "transfers": list_transfers,
     "calls": list_calls,
+    "remember": history.remember,
     "reset": reset,
 }

@@ -1,0 +1,1 @@
+"""The demo shop: invented people and a past, lived through the real services day by day."""

@@ -1,0 +1,128 @@
+"""The demo's past, day by day: who comes, who buys, what is due in the evening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+
+from analytics.demo import joining, selling, withdrawing
+from analytics.demo.people import Someone, growing
+from analytics.demo.world import World
+from campaigns.models import Coupon
+from campaigns.services.coupons import expire_coupons
+from campaigns.services.publishing import run_campaigns
+from commissions.services.accruing import accrue_missing
+from commissions.services.reminding import remind_confirm
+from commissions.services.settling import settle_due
+from distro import clock, facts, outbox
+from orders.services.placing import expire_orders
+from orders.services.shipping import complete_overdue, mature_orders
+from referrals.bulk import place_pending
+from referrals.services.bindings import expire_bindings
+
+MESSAGES_A_DAY = 10_000
+VISITS_A_MEMBER = 1.2  # besides those of newcomers
+REJECTED_OF = 25  # one rejected application for so many promoters
+WAITING = 6  # applications that nobody has decided yet
+
+# What the schedule runs all day long; in the past that is lived again, once an evening.
+EVENING: tuple[Callable[..., int], ...] = (
+    expire_orders,
+    complete_overdue,
+    mature_orders,
+    expire_bindings,
+    place_pending,
+    run_campaigns,
+    expire_coupons,
+    facts.repeat_missed,
+    accrue_missing,
+    settle_due,
+    remind_confirm,
+)
+
+
+def live(world: World, people: Sequence[Someone]) -> None:
+    """Live all days up to the end."""
+    last_day = clock.beijing_day(world.end)
+    days = [last_day - timedelta(days=n) for n in reversed(range(world.scale.days))]
+    joins = _arrivals(world, people)
+    orders = growing(world.scale.orders, len(days), rng=world.rng)
+    visits = growing(int(world.scale.members * VISITS_A_MEMBER), len(days), rng=world.rng)
+    parts = growing(world.scale.participants, len(days) * 3 // 4, rng=world.rng, slope=0)
+    parts = [0] * (len(days) - len(parts)) + list(parts)
+    placed = 0
+    for place, day in enumerate(days):
+        for someone, decision in joins[place]:
+            founder = someone.number <= world.scale.founders
+            at = clock.day_start(day) + timedelta(hours=6) if founder else world.moment(day)
+            world.agenda.note(at, partial(joining.come, world, someone, decision))
+        _note_many(world, day, visits[place], partial(joining.wander, world))
+        _note_many(world, day, parts[place], partial(joining.take_part, world))
+        moments = sorted(world.moment(day) for _ in range(orders[place]))
+        last_ones = world.scale.orders - world.scale.over_http
+        for number, at in enumerate(moments, start=placed):
+            world.agenda.note(at, partial(selling.buy, world, number >= last_ones))
+            if world.chance(selling.FORGOTTEN):
+                world.agenda.note(at, partial(selling.forget, world))
+        placed += len(moments)
+        end = min(clock.day_start(day) + timedelta(hours=23, minutes=50), world.end)
+        _live_one(world, end, whole=placed <= last_ones)
+
+
+def _note_many(world: World, day: date, count: int, work: Callable[[datetime], None]) -> None:
+    for _ in range(count):
+        world.agenda.note(world.moment(day), work)
+
+
+def _arrivals(world: World, people: Sequence[Someone]) -> list[list[tuple[Someone, str]]]:
+    """Return who comes on which day, and what becomes of his wish to promote.
+
+    The founders come first; those whose application waits come last.
+    """
+    scale, rng = world.scale, world.rng
+    founders, waiting = scale.founders, min(WAITING, scale.promoters // 6)
+    early = range(founders, len(people) * 9 // 10)  # the others would not be decided in time
+    rejected = scale.promoters // REJECTED_OF
+    asking = rng.sample(early, scale.promoters - founders + rejected)
+    decisions = dict.fromkeys(range(founders), "approve")
+    decisions |= dict.fromkeys(asking, "approve") | dict.fromkeys(asking[:rejected], "reject")
+    late = range(len(people) * 19 // 20, len(people) - 1)
+    decisions |= dict.fromkeys(rng.sample(late, waiting), "wait")
+    counts = growing(len(people) - founders, scale.days, rng=rng)
+    days: list[list[tuple[Someone, str]]] = []
+    first = 0
+    for place, count in enumerate(counts):
+        last = first + count + (0 if place else founders)
+        days.append([(people[n], decisions.get(n, "")) for n in range(first, last)])
+        first = last
+    return days
+
+
+def _live_one(world: World, end: datetime, *, whole: bool) -> None:
+    """Live one day and its evening.
+
+    whole: in one transaction, which is quicker; HTTP calls must not stand in one.
+    """
+    day: AbstractContextManager[object] = transaction.atomic() if whole else nullcontext()
+    with clock.travel(end):  # what the day leaves for its commit goes out in the evening
+        with day:
+            world.agenda.live_until(end)
+        for job in EVENING:
+            job(at=end)
+        withdrawing.pay_day(world, end)
+        if end == world.end:
+            withdrawing.leave_open(world, end)
+        outbox.deliver(at=end, limit=MESSAGES_A_DAY)
+        _hand_out_coupons(world)
+
+
+def _hand_out_coupons(world: World) -> None:
+    """Let customers know of the coupons that the campaign brought them."""
+    known = {coupon.pk for customer in world.customers for coupon in customer.coupons}
+    rewards = Coupon.objects.filter(status=Coupon.Status.ISSUED, key__startswith="reward:")
+    for coupon in rewards.select_related("template").exclude(pk__in=known):
+        world.by_member[coupon.member_id].coupons.append(coupon)

@@ -1,0 +1,133 @@
+"""Every page of the admin answers, to every role, with a number of queries that does not grow."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from distro.roles import GRANTS
+from referrals.models import Promoter
+from tests.analytics.admin_world import fill, make_staff
+from tests.factories import make_promoter
+
+pytestmark = pytest.mark.django_db
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+IDS = [model._meta.label for model in MODELS]
+
+
+def url(model, page, *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def owner() -> Client:
+    client = Client()
+    client.force_login(make_staff("owner"))
+    return client
+
+
+def queries_of(client, address) -> int:
+    with CaptureQueriesContext(connection, ) as queries:
+        assert client.get(address).status_code == 200
+    return len(queries)
+
+
+def test_every_model_of_the_product_has_a_page():
+    ours = {model for app in settings.PROJECT_APPS for model in apps.get_app_config(app).get_models()}
+    assert [m._meta.label for m in ours - set(MODELS)] == []
+
+
+def test_every_page_of_every_model_answers_to_every_role():
+    fill()
+    for role in [*GRANTS, ""]:
+        client = Client()
+        client.force_login(make_staff(role))
+        for model in MODELS:
+            row = model._base_manager.order_by("-pk").first()
+            assert row is not None, model
+            pages = [url(model, "changelist"), url(model, "add"), url(model, "change", row.pk)]
+            answers = [client.get(page).status_code for page in pages]
+            assert set(answers) <= {200, 403}, (role, model, answers)
+            if role == "owner":
+                assert answers[0] == answers[2] == 200, model
+            if role == "":
+                assert set(answers) == {403}, model
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_a_list_asks_as_often_for_many_rows_as_for_few(model):
+    client = owner()
+    fill()
+    fill()
+    client.get(url(model, "changelist"))  # content types, session
+    few = queries_of(client, url(model, "changelist"))
+    for _ in range(4):
+        fill()
+    assert queries_of(client, url(model, "changelist")) <= few
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_a_list_can_be_searched_and_filtered_by_days(model):
+    client = owner()
+    fill()
+    page = admin.site._registry[model]
+    first = url(model, "changelist")
+    assert client.get(first, {"q": "x'; 13812345678"}).status_code == 200
+    for entry in page.list_filter:
+        field = entry[0] if isinstance(entry, tuple) else entry
+        if isinstance(entry, tuple) and entry[1].__name__ == "DayRangeFilter":
+            days = {f"{field}_from": "1997-01-01", f"{field}_to": "1997-12-31"}
+            answer = client.get(first, days)
+            assert answer.status_code == 200, entry
+            assert answer.context["cl"].result_count == 0, entry
+            assert client.get(first, {f"{field}_from": "nonsense"}).status_code == 200
+
+
+def test_the_tree_reads_one_level_whatever_lies_below():
+    client = owner()
+    root = make_promoter()
+    child = make_promoter(parent=root)
+    page = reverse("admin:referrals_promoter_tree")
+    client.get(page)
+    few = queries_of(client, page)
+    for _ in range(10):
+        child = make_promoter(parent=child)
+    assert queries_of(client, page) <= few
+    nodes = client.get(page).context["page"].object_list
+    assert [(node.pk, node.direct, node.team) for node in nodes] == [(root.pk, 1, 11)]
+
+
+def test_team_sizes_are_right_above_and_below_nodes_without_labels():
+    client = owner()
+    root = make_promoter()
+    middle = make_promoter(parent=root)
+    for parent in (middle, middle, root):
+        make_promoter(parent=parent)
+    assert Promoter.objects.get(pk=middle.pk).pending
+    answer = client.get(reverse("admin:referrals_promoter_tree_rows", args=[root.pk]))
+    nodes = answer.context["page"].object_list
+    assert [(node.direct, node.team) for node in nodes] == [(2, 2), (0, 0)]
+
+
+def test_a_search_in_the_tree_shows_the_line_above():
+    client = owner()
+    root = make_promoter()
+    leaf = make_promoter(parent=make_promoter(parent=root))
+    answer = client.get(reverse("admin:referrals_promoter_tree"), {"q": leaf.code.lower()})
+    found = answer.context["found"]
+    assert [node.pk for node in found] == [leaf.pk]
+    assert [up.pk for up in found[0].line] == [root.pk, leaf.parent_id]
+
+
+def test_the_admin_speaks_chinese_until_somebody_switches_it():
+    client = Client(headers={"accept-language": "en-US"})
+    login = reverse("admin:login")
+    assert client.get(login).headers["Content-Language"] == "zh-hans"
+    client.post(reverse("set_language"), {"language": "en", "next": login})
+    assert client.get(login).headers["Content-Language"] == "en"
