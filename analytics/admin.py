@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from analytics.models import Event, EventDay, ShopDay
+from analytics.models import Event, EventDay, FoldCursor, ShopDay
 from distro.admin_base import DayRangeFilter, ReadOnlyPage
 
 
@@ -38,3 +38,11 @@ class EventDayAdmin(ReadOnlyPage):
     list_display = ("day", "name", "count", "persons")
     list_filter = (("day", DayRangeFilter), "name")
     ordering = ("-day", "name")
+
+
+@admin.register(FoldCursor)
+class FoldCursorAdmin(ReadOnlyPage):
+    """How far the daily facts have read."""
+
+    list_display = ("table", "checked_id", "seen_id")
+    ordering = ("table",)

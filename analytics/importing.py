@@ -39,15 +39,15 @@ class Totals:
     quantity: int = 0
     paid_fen: int = 0
     commission_fen: int = 0
+    buyers: int = 0
     skipped: int = 0
     rejected: int = 0
     encoding: str = ""
     days: set[date] = field(default_factory=set)
-    buyer_ids: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
         return (
-            f"imported: {self.orders} orders, {self.lines} lines, {len(self.buyer_ids)} buyers,"
+            f"imported: {self.orders} orders, {self.lines} lines, {self.buyers} buyers,"
             f" {self.quantity} items, paid {yuan(self.paid_fen)} yuan,"
             f" commission {yuan(self.commission_fen)} yuan;"
             f" skipped {self.skipped} known; rejected {self.rejected} rows"
@@ -77,7 +77,7 @@ def import_history(
         for orders in _chunks(staging.orders()):
             _import(orders, staging, totals, create_missing=create_missing, plan=plan, at=at)
             progress("orders", len(orders))
-        totals.rejected = staging.rejected_rows()
+        totals.buyers, totals.rejected = staging.buyers(), staging.rejected_rows()
         if totals.rejected:
             _list_rejects(staging, rejects)
     _follow_up(totals, settle=plan is not None, at=at, progress=progress)
@@ -119,10 +119,10 @@ def _import(
         accrue_orders(order_ids=written.order_ids, plan=plan, at=at, quiet=True)
     for number, faults in written.faults.items():
         staging.reject(number, faults)
-    _count(totals, written)
+    _count(totals, written, staging)
 
 
-def _count(totals: Totals, written: Written) -> None:
+def _count(totals: Totals, written: Written, staging: Staging) -> None:
     lines = OrderLine.objects.filter(order_id__in=written.order_ids)
     sums = lines.aggregate(quantity=Sum("quantity"), paid=Sum("paid_fen"))
     commissions = Commission.objects.filter(order_id__in=written.order_ids)
@@ -133,10 +133,10 @@ def _count(totals: Totals, written: Written) -> None:
     totals.paid_fen += sums["paid"] or 0
     totals.commission_fen += kept or 0
     totals.skipped += written.known
-    orders = Order.objects.filter(pk__in=written.order_ids).values_list("member_id", "paid_at")
-    for member_id, paid_at in orders:
+    orders = Order.objects.filter(pk__in=written.order_ids)
+    staging.note_buyers([str(no) for no in orders.values_list("member__external_no", flat=True)])
+    for paid_at in orders.values_list("paid_at", flat=True):
         assert paid_at is not None
-        totals.buyer_ids.add(member_id)
         totals.days.add(beijing_day(paid_at))
 
 

@@ -61,9 +61,11 @@ def send_reversed(payload: dict[str, Any]) -> None:
 
 
 def send_settled(payload: dict[str, Any]) -> None:
-    """Tell each promoter what became available to him."""
+    """Tell each promoter what became available to him; who never logged in is not told."""
     settlement = Settlement.objects.get(pk=payload["settlement_id"])
-    rows = Commission.objects.filter(settlement=settlement).order_by()
+    rows = Commission.objects.filter(
+        settlement=settlement, promoter__member__openid__isnull=False
+    ).order_by()
     sums = rows.values("promoter_id").annotate(sum=Sum(F("settled_fen")))
     for promoter_id, amount in sums.values_list("promoter_id", "sum"):
         _send(

@@ -327,3 +327,4 @@ class ReadOnlyRows(ReadOnlyAdminMixin, Rows):
     """Rows that only services write."""
 
     can_delete = False
+    hide_title = True

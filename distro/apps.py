@@ -18,6 +18,7 @@ class DistroConfig(AppConfig):
         """Register the checks, the triggers to install, Celery's application for all threads."""
         import_module("distro.checks")
         import_module("distro.celery")
+        import_module("distro.tasks")  # without a broker tasks run here, found by their names
         triggers = import_module("distro.triggers")
         # Once per migrate, not once per app; a data migration must be able to change rows.
         pre_migrate.connect(triggers.drop_before_migrate, self, dispatch_uid="drop guards")

@@ -10,7 +10,7 @@ from distro.probes import healthz, readyz
 
 api: list[URLPattern | URLResolver] = [
     path("", include("distro.api.urls")),
-    # path("", include("referrals.urls")),
+    path("", include("referrals.urls")),
     path("", include("orders.urls")),
     path("", include("campaigns.urls")),
     path("", include("commissions.urls")),

@@ -92,7 +92,7 @@ class PlaceRequestSerializer(QuoteRequestSerializer):
     address = AddressSerializer()
 
 
-class QuoteLineSerializer(serializers.Serializer[Any]):
+class OrderQuoteLineSerializer(serializers.Serializer[Any]):
     """One line with its price now."""
 
     sku = serializers.CharField(source="sku.code")
@@ -104,10 +104,10 @@ class QuoteLineSerializer(serializers.Serializer[Any]):
     paid_fen = serializers.IntegerField()
 
 
-class QuoteSerializer(serializers.Serializer[Any]):
+class OrderQuoteSerializer(serializers.Serializer[Any]):
     """What an order would cost now."""
 
-    lines = QuoteLineSerializer(many=True)
+    lines = OrderQuoteLineSerializer(many=True)
     goods_fen = serializers.IntegerField()
     discount_fen = serializers.IntegerField()
     freight_fen = serializers.IntegerField()

@@ -203,6 +203,14 @@ class AgreementPublished(DomainError):
     message = _("This version is already published; write a new one.")
 
 
+class NotPromoter(DomainError):
+    """Only promoters have this."""
+
+    code = "not_promoter"
+    message = _("You are not a promoter.")
+    status = 403
+
+
 class AlreadyPromoter(DomainError):
     """The member is a promoter."""
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.module_loading import import_string
 
 from distro.crypto import blind_index
+from distro.errors import NotFound
 from referrals.errors import (
     ExpiredCode,
     MemberBlocked,
     MemberClosed,
     NoAgreement,
+    NotPromoter,
     RevokedCode,
     UnknownCode,
 )
@@ -142,6 +145,18 @@ def links_of(member: Member) -> QuerySet[ShareLink]:
     return ShareLink.objects.filter(member=member)
 
 
+def own_link(member: Member, code: str, *, at: datetime) -> ShareLink:
+    """Return a usable link of one's own; raise NotFound, RevokedCode, ExpiredCode."""
+    link = links_of(member).filter(code=code).first()
+    if link is None:
+        raise NotFound
+    if link.revoked_at:
+        raise RevokedCode
+    if link.expires_at and link.expires_at <= at:
+        raise ExpiredCode
+    return link
+
+
 # --- Bindings, attribution ------------------------------------------------------------------
 
 
@@ -222,6 +237,14 @@ def promoter_of(member_id: int) -> Promoter | None:
     return rows.filter(member=member_id).first()
 
 
+def promoter_or_refuse(member_id: int) -> Promoter:
+    """Return the promoter that a member is; raise NotPromoter."""
+    promoter = promoter_of(member_id)
+    if promoter is None:
+        raise NotPromoter
+    return promoter
+
+
 def uplines(promoter_id: int) -> list[int]:
     """Return the ids of the promoter's three uplines, nearest first; never reads labels."""
     row = Promoter.objects.filter(pk=promoter_id).values_list("upline_1", "upline_2", "upline_3")
@@ -230,8 +253,10 @@ def uplines(promoter_id: int) -> list[int]:
 
 def direct_team(promoter: Promoter) -> QuerySet[Promoter]:
     """Return those directly below, with the size of their own direct team."""
+    below = Promoter.objects.filter(parent=OuterRef("pk")).order_by().values("parent")
+    counted = Subquery(below.annotate(count=Count("pk")).values("count"))
     rows = Promoter.objects.filter(parent=promoter).select_related("member", "grade")
-    return rows.annotate(direct_count=Count("children"))
+    return rows.annotate(direct_count=Coalesce(counted, 0))
 
 
 def summary_of(promoter: Promoter, *, at: datetime) -> Summary:

@@ -141,11 +141,15 @@ def receive(world: World, customer: Customer, order: Order, at: datetime) -> Non
         (REFUSED, 1.0, "reject", (10, 140)),
         (TAKEN_BACK, 1.0, "withdraw", (10, 140)),
     ):
-        if fate < share:
+        if fate < share and (decision == "goodwill" or _may_return(order)):
             then = partial(ask_back, world, customer, order, portion, decision)
             world.agenda.note(world.soon(at, *hours), then)
             return
         fate -= share
+
+
+def _may_return(order: Order) -> bool:
+    return not order.lines.filter(sku__product__returnable=False).exists()
 
 
 def ask_back(

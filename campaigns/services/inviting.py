@@ -87,10 +87,13 @@ def mark_sale(*, order_id: int) -> Invitation | None:
     Returns None when there is nothing to note: not invited, noted before, no money paid yet.
     """
     order = Order.objects.get(pk=order_id)
-    attribute_invitee(member_id=order.member_id)  # his visit may have been told after he joined
-    invitation = _lock(Invitation.objects.filter(invitee_id=order.member_id).first())
+    found = Invitation.objects.filter(invitee_id=order.member_id).first()
+    # His visit may have been told after he joined.
+    invitation = _lock(found or attribute_invitee(member_id=order.member_id))
+    if invitation is None or invitation.status != Status.JOINED:
+        return None
     sale = first_sale(order.member_id)
-    if invitation is None or invitation.status != Status.JOINED or sale is None:
+    if sale is None:
         return None
     assert sale.paid_at is not None
     campaign, at = invitation.campaign, sale.paid_at
@@ -109,8 +112,9 @@ def count_sale(*, order_id: int) -> Invitation | None:
 
     Returns None when the order is nobody's first sale, or was counted before.
     """
-    mark_sale(order_id=order_id)  # for the case that the payment was missed
     order = Order.objects.get(pk=order_id)
+    if not Invitation.objects.filter(order=order).exists():
+        mark_sale(order_id=order_id)  # the payment was missed
     invitation = _lock(Invitation.objects.filter(order=order).first())
     if invitation is None or invitation.status != Status.PAID or order.matured_at is None:
         return None

@@ -115,6 +115,7 @@ class CommissionRows(ReadOnlyRows):
     model = Commission
     fields = ("line", "level", "promoter", "base_fen", "rate_bps", "amount_fen", "status")
     show_change_link = True
+    hide_title = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Read the names with the rows."""

@@ -61,6 +61,7 @@ class PieceRows(ReadOnlyRows):
     )  # fmt: skip
     ordering = ("pk",)
     show_change_link = True
+    hide_title = False
 
 
 class ApprovalRows(ReadOnlyRows):

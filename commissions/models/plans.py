@@ -113,6 +113,9 @@ class PlanRate(models.Model):
         "fixed_fen",
     )
     frozen_when = "published"
+    closed_when = (
+        "EXISTS (SELECT 1 FROM commissions_plan p WHERE p.id = NEW.plan_id AND p.status <> 'draft')"
+    )
 
     class Scope(models.TextChoices):
         SKU = "sku", _("SKU")

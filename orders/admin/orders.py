@@ -60,6 +60,7 @@ class RefundRows(ReadOnlyRows):
     fields = ("out_refund_no", "goods_fen", "freight_fen", "status", "reason", "succeeded_at")
     ordering = ("pk",)
     show_change_link = True
+    hide_title = False
 
 
 @admin.register(Order)

@@ -17,6 +17,7 @@ from orders.importing.parsing import Fault
 SCHEMA = """
 CREATE TABLE line (order_no TEXT, line INTEGER, good INTEGER, buyer TEXT, placed TEXT, row TEXT);
 CREATE TABLE fault (order_no TEXT, line INTEGER, field TEXT, reason TEXT);
+CREATE TABLE done (buyer TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 INDEXES = """
 CREATE INDEX line_order ON line (order_no, line);
@@ -100,6 +101,15 @@ class Staging:
                 "SELECT line, row FROM line WHERE order_no = ? ORDER BY line", (number,)
             )
             yield StagedOrder(number, [(line, _load(text)) for line, text in rows])
+
+    def note_buyers(self, buyers: Sequence[str]) -> None:
+        """Note whose orders were written, to count them once at the end."""
+        rows = [(buyer,) for buyer in buyers]
+        self._db.executemany("INSERT OR IGNORE INTO done VALUES (?)", rows)
+
+    def buyers(self) -> int:
+        """Return how many buyers' orders were written."""
+        return int(self._db.execute("SELECT count(*) FROM done").fetchone()[0])
 
     def first_placed(self, buyers: Sequence[str]) -> dict[str, datetime]:
         """Return when each of these buyers placed his first order of the file."""

@@ -14,11 +14,11 @@ from orders import selectors
 from orders.serializers import (
     OrderDetailSerializer,
     OrderFilterSerializer,
+    OrderQuoteSerializer,
     OrderSerializer,
     PayParamsSerializer,
     PlaceRequestSerializer,
     QuoteRequestSerializer,
-    QuoteSerializer,
 )
 from orders.services.paying import open_payment, prepay, sync_order
 from orders.services.placing import Address, cancel_order, place_order
@@ -43,7 +43,7 @@ class QuoteView(APIView):
     @extend_schema(
         operation_id="orders_quote",
         request=QuoteRequestSerializer,
-        responses=QuoteSerializer,
+        responses=OrderQuoteSerializer,
         examples=[asked("Cart", examples.QUOTE_REQUEST), answered("Quote", examples.QUOTE)],
     )
     def post(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class QuoteView(APIView):
             coupon=cart.validated_data["coupon"],
             at=clock.now(),
         )
-        return Response(QuoteSerializer(found).data)
+        return Response(OrderQuoteSerializer(found).data)
 
 
 class OrdersView(APIView):

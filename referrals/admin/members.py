@@ -41,8 +41,9 @@ DECIDE_IDENTITY = ["referrals.change_identity", VIEW_PERSONAL_DATA]
 
 
 def member_names(ids: set[int]) -> dict[int, str]:
-    """Return members by their numbers: what they call themselves is theirs."""
-    return dict(Member.objects.filter(pk__in=ids).values_list("pk", "no"))
+    """Return members by their masked names and their numbers."""
+    members = Member.objects.filter(pk__in=ids).only("no", "nickname")
+    return {row.pk: f"{mask_name(row.nickname)} {row.no}".strip() for row in members}
 
 
 NAMERS["member"] = member_names

@@ -12,7 +12,7 @@ from referrals.models.members import Member
 from referrals.models.tree import PromoterManager, PromoterTree
 
 
-class Grade(models.Model):
+class Grade(models.Model):  # type: ignore[django-manager-missing]  # mptt's is untyped
     """A promoter's title; plans may give it rates of its own."""
 
     code = models.SlugField(_("code"), max_length=32, unique=True)

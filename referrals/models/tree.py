@@ -9,9 +9,9 @@ that a relabel beside it cannot make it wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from django.db.models import Model, QuerySet
+from django.db.models import Manager, Model, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.query_utils import DeferredAttribute
 from mptt.managers import TreeManager
@@ -86,7 +86,16 @@ class PromoterQuerySet(TreeQuerySet):
         raise UnsafeTreeWrite("delete()", NEVER)
 
 
-class PromoterManager(TreeManager.from_queryset(PromoterQuerySet)):  # type: ignore[misc]
+if TYPE_CHECKING:  # mptt carries no types
+
+    class ManagerBase(Manager[Any]):
+        """Any manager."""
+
+else:
+    ManagerBase = TreeManager.from_queryset(PromoterQuerySet)
+
+
+class PromoterManager(ManagerBase):
     """Nodes in tree order; the writing half of mptt's manager is closed."""
 
     def get_queryset_descendants(

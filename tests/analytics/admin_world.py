@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
-from analytics.models import Event, EventDay, ShopDay
+from analytics.models import Event, EventDay, FoldCursor, ShopDay
 from campaigns.models import (
     Campaign,
     CampaignTier,
@@ -112,6 +112,7 @@ def fill() -> None:
     day = (AT - timedelta(days=n)).date()
     ShopDay.objects.create(day=day, as_of=AT)
     EventDay.objects.create(day=day, name="open")
+    FoldCursor.objects.create(table=f"t{n}")
 
 
 def _fill_orders(promoter: Any, n: int) -> Any:
@@ -221,9 +222,7 @@ def _fill_money(promoter: Any, order: Any, staff: Any, n: int) -> None:
         number=f"W{n}", promoter=promoter, amount_fen=500, estimated_tax_fen=0, requested_at=AT,
         review_reasons=["first"], approvals_needed=1, made_by=f"member:{promoter.member_id}",
     )  # fmt: skip
-    WithdrawalApproval.objects.create(
-        request=request, approved_by=str(staff.actor), approved_at=AT
-    )
+    WithdrawalApproval.objects.create(request=request, approved_by=str(staff.actor), approved_at=AT)
     Withdrawal.objects.create(
         request=request, promoter=promoter, number=f"W{n}-1", amount_fen=500, payee_key=f"k{n}",
         openid=f"openid-{n:08d}", requested_at=AT, status="reviewing",
@@ -255,7 +254,7 @@ def _fill_ground(staff: Any, n: int) -> None:
         actor_kind="member", actor_id=n, method="POST", path="/", key=f"k{n}", content_hash="x",
         created_at=AT,
     )  # fmt: skip
-    DemoClock.objects.create(seconds=n)
+    DemoClock.objects.get_or_create(pk=1)
     WechatNotice.objects.create(notice_id=f"n{n}", event_type="x", received_at=AT)
     kind = ContentType.objects.get_for_model(StaffUser)
     LogEntry.objects.create(

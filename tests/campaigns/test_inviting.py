@@ -434,3 +434,9 @@ def test_the_reviewer_is_not_needed_to_end(at: datetime) -> None:
     publishing.end_campaign(campaign_id=campaign.pk, why="x", by=REVIEWER, at=at)
     campaign.refresh_from_db()
     assert campaign.status == "ended"
+
+
+def test_an_ordinary_order_costs_the_campaigns_little(django_assert_num_queries: Any) -> None:
+    order = make_order(matured_at=AT)
+    with django_assert_num_queries(3 + 4):  # two of a savepoint each
+        mark_sale(order_id=order.pk)

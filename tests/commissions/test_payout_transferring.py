@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.models import Sum
 
+from commissions.errors_withdrawals import AlreadySent
 from commissions.models import ChannelSwitch, Transfer, Withdrawal
 from commissions.services import paying_out, transferring
 from commissions.services.paying_out import send_due, start_payout
@@ -19,6 +21,7 @@ from commissions.services.withdrawals import cancel_withdrawal, request_withdraw
 from distro.actors import SYSTEM
 from distro.errors import IllegalTransition
 from distro.states import advance
+from distro.wechat.errors import WechatRefused
 from referrals.models import Message, Promoter
 from tests.commissions.payout_world import (
     Channel,
@@ -199,6 +202,33 @@ def test_a_refusal_after_a_lost_success_does_not_return_the_money(
     assert only(promoter).package_info == f"package-{row.number}"
 
 
+def test_a_first_sending_refused_for_a_number_in_use_is_asked_about(
+    channel: Channel, promoter: Promoter, at: datetime
+) -> None:
+    """A database restored from a backup does not know what it has sent."""
+    start_payout(withdrawal_id=only(promoter).pk, at=at)
+    channel.transfer(only(promoter).body or {})
+    channel.faults = ["refuse:INVALID_REQUEST"]
+    query_transfers(at=at)
+    assert (only(promoter).status, booked("return")) == ("awaiting_confirm", [])
+
+
+def test_a_refusal_that_a_notice_overtook_returns_nothing(
+    channel: Channel, promoter: Promoter, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = channel.transfer
+
+    def pay_then_refuse(body: dict[str, Any], name: str = "") -> None:
+        finish_transfer(state=replace(real(body), state="SUCCESS"), at=at)
+        channel.bills.clear()
+        raise WechatRefused("INVALID_REQUEST")
+
+    monkeypatch.setattr(channel, "transfer", pay_then_refuse)
+    send_due(at=at)
+    assert (only(promoter).status, standing(promoter)) == ("paid", (0, 0, 0))
+    assert booked("return") == []
+
+
 @pytest.mark.parametrize("code", ["NOT_ENOUGH", "NO_AUTH", "SIGN_ERROR"])
 def test_what_the_merchant_can_mend_is_tried_for_a_day(
     code: str, channel: Channel, promoter: Promoter, at: datetime, caplog: pytest.LogCaptureFixture
@@ -226,8 +256,6 @@ def test_when_the_merchant_has_mended_it_the_money_goes_out(
 def test_a_refused_query_proves_nothing(
     channel: Channel, promoter: Promoter, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from distro.wechat.errors import WechatRefused
-
     def refuse(number: str) -> None:
         raise WechatRefused("SIGN_ERROR")
 
@@ -429,8 +457,6 @@ def test_ended_and_sent_withdrawals_cannot_be_taken_back(
     channel: Channel, promoter: Promoter, at: datetime
 ) -> None:
     row = sent(channel, promoter, at)
-    from commissions.errors_withdrawals import AlreadySent
-
     with pytest.raises(AlreadySent):
         cancel_withdrawal(withdrawal_id=row.pk, by=SYSTEM, at=at)
     assert standing(promoter) == (0, 100_000, 0)

@@ -189,14 +189,11 @@ def test_the_plan_in_force_when_the_order_was_paid_rules(at: datetime) -> None:
     assert accrue(order_id=order.pk, at=at + timedelta(days=3)).plan == old
 
 
-def test_a_rate_that_was_not_published_with_its_plan_pays_nobody(at: datetime) -> None:
+def test_no_rate_is_added_to_a_published_plan(at: datetime) -> None:
     plan = make_plan(500)
-    order = make_attributed(make_chain(1), 10_000)
-    PlanRate.objects.create(
-        plan=plan, level=1, rate_bps=3000, scope="sku", sku=order.lines.get().sku
-    )
-    accrue(order_id=order.pk, at=at)
-    assert amounts(order) == [(1, 500)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PlanRate.objects.create(plan=plan, level=2, rate_bps=300)
+    assert plan.rates.count() == 1
 
 
 def test_rates_by_product_beat_the_default(at: datetime) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.test.utils import CaptureQueriesContext
 
-OTHERS = ("SAVEPOINT", "orders_", "campaigns_", "commissions_", "analytics_", "current_setting")
+OTHERS = (
+    "SAVEPOINT",
+    "SET CONSTRAINTS",
+    "orders_",
+    "campaigns_",
+    "commissions_",
+    "analytics_",
+    "current_setting",
+)
 
 
 def own(queries: CaptureQueriesContext) -> list[str]:

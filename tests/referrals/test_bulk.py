@@ -102,7 +102,12 @@ def test_joining_is_one_statement_and_changes_no_other_row() -> None:
         make_promoter(root)
     before = list(Promoter.objects.order_by("pk").values())
     member = make_member()
-    with CaptureQueriesContext(connection, ) as queries, transaction.atomic():
+    with (
+        CaptureQueriesContext(
+            connection,
+        ) as queries,
+        transaction.atomic(),
+    ):
         pk = bulk.attach(member_id=member.pk, parent_id=root.pk, code="NEW", at=AT)
     statements = [q["sql"] for q in queries if "SAVEPOINT" not in q["sql"]]
     assert len(statements) == 1
@@ -180,7 +185,7 @@ def test_more_newcomers_than_one_transaction_takes_are_all_placed(
 ) -> None:
     monkeypatch.setattr(bulk, "PLACED_AT_ONCE", 3)
     monkeypatch.setattr(bulk, "WRITTEN_AT_ONCE", 2)
-    grow({0: None} | {n: 0 for n in range(1, 9)})
+    grow({0: None} | dict.fromkeys(range(1, 9), 0))
     assert bulk.place_pending(at=AT) == 8
     assert bulk.rebuild_labels() == 9
     assert not faults()

@@ -67,7 +67,13 @@ def test_a_bound_customer_moves_only_by_last_touch_and_unprotected(
 
 @pytest.mark.parametrize(
     ("days", "protection", "expires", "protected"),
-    [(None, 0, None, None), (None, 30, None, 30), (90, 30, 90, 30), (10, 30, 10, 10), (1, 0, 1, None)],
+    [
+        (None, 0, None, None),
+        (None, 30, None, 30),
+        (90, 30, 90, 30),
+        (10, 30, 10, 10),
+        (1, 0, 1, None),
+    ],
 )
 def test_terms_count_in_days_and_protection_ends_with_the_binding(
     days: int | None, protection: int, expires: int | None, protected: int | None

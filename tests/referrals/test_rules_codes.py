@@ -48,7 +48,17 @@ def test_blanks_hyphens_and_small_letters_do_no_harm(code: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "A", "P0001", "ABCDEFG0", "ABCDEFGI", "ABCDEFGHJ", "中文中文中文中文", "'; DROP --", "ＡＢＣＤＥＦＧＨ"],
+    [
+        "",
+        "A",
+        "P0001",
+        "ABCDEFG0",
+        "ABCDEFGI",
+        "ABCDEFGHJ",
+        "中文中文中文中文",
+        "'; DROP --",
+        "ＡＢＣＤＥＦＧＨ",
+    ],
 )
 def test_what_is_no_code_is_refused(text: str) -> None:
     with pytest.raises(MistypedCode) as caught:

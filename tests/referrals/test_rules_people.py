@@ -56,7 +56,9 @@ def test_an_adults_id_number_is_taken(text: str, number: str) -> None:
     assert normal_id_number(text, today=TODAY) == number
 
 
-@pytest.mark.parametrize("name", ["", "张", "张三1", "=cmd()", "<b>x</b>", "张" * 41, "a_b", "@SUM"])
+@pytest.mark.parametrize(
+    "name", ["", "张", "张三1", "=cmd()", "<b>x</b>", "张" * 41, "a_b", "@SUM"]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(BadName):
         normal_name(name)

@@ -110,9 +110,7 @@ def test_a_promoter_younger_than_the_customers_first_login_is_refused(at: dateti
 def test_a_promoter_younger_than_the_customers_first_visit_is_refused(at: datetime) -> None:
     customer = make_member(joined_at=at)
     young = make_promoter(member=make_member(joined_at=at - DAY))
-    Visit.objects.create(
-        link=make_link(), visit_key="v", member=customer, occurred_at=at - 2 * DAY
-    )
+    Visit.objects.create(link=make_link(), visit_key="v", member=customer, occurred_at=at - 2 * DAY)
     with pytest.raises(YoungerInviter):
         touch(member_id=customer.pk, link=make_link(young.member), at=at)
     assert not Binding.objects.exists()
@@ -205,7 +203,9 @@ def test_an_expired_binding_ends_at_its_time_and_makes_room(at: datetime) -> Non
 # --- Staff ----------------------------------------------------------------------------------
 
 
-def staff_binds(customer: Member, promoter: Promoter, at: datetime, reason: str = "asked") -> Binding:
+def staff_binds(
+    customer: Member, promoter: Promoter, at: datetime, reason: str = "asked"
+) -> Binding:
     return bind_by_staff(
         member_id=customer.pk, promoter_id=promoter.pk, reason=reason, by=STAFF, at=at
     )

@@ -52,7 +52,9 @@ def joined() -> Any:
 # --- Refusals -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "error"), [("blocked", MemberBlocked), ("closed", MemberClosed)])
+@pytest.mark.parametrize(
+    ("status", "error"), [("blocked", MemberBlocked), ("closed", MemberClosed)]
+)
 def test_a_blocked_or_closed_member_gets_no_token(
     at: datetime, status: str, error: type[Exception]
 ) -> None:
@@ -82,7 +84,8 @@ def test_an_unusable_share_code_is_reported_and_the_login_succeeds(
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("ABCDEFGH", "mistyped_code"), ("x" * 500, "mistyped_code"), ("22222222", "unknown_code")]
+    ("text", "code"),
+    [("ABCDEFGH", "mistyped_code"), ("x" * 500, "mistyped_code"), ("22222222", "unknown_code")],
 )
 def test_a_share_code_that_does_not_exist_is_reported(at: datetime, text: str, code: str) -> None:
     result = log_in(at, link_code=text)

@@ -63,12 +63,12 @@ EVIDENCE = Evidence(
 )  # fmt: skip
 
 
-def apply(member: Member, at: datetime, agreement: Agreement | None = None, **kw: Any) -> Application:
+def apply(
+    member: Member, at: datetime, agreement: Agreement | None = None, **kw: Any
+) -> Application:
     agreement = agreement or selectors.current_agreement(at)
     facts = {"agreement_id": agreement.pk, "body_sha256": agreement.body_sha256}
-    return apply_to_promote(
-        member=member, evidence=EVIDENCE, note="hello", at=at, **facts | kw
-    )
+    return apply_to_promote(member=member, evidence=EVIDENCE, note="hello", at=at, **facts | kw)
 
 
 def rows() -> tuple[int, int, int]:
@@ -317,7 +317,9 @@ def test_a_text_is_fixed_once_published(at: datetime) -> None:
 # --- Suspension -----------------------------------------------------------------------------
 
 
-def test_a_promoter_is_suspended_and_reinstated_with_history(at: datetime, facts: list[Any]) -> None:
+def test_a_promoter_is_suspended_and_reinstated_with_history(
+    at: datetime, facts: list[Any]
+) -> None:
     promoter = make_promoter()
     suspended = suspend_promoter(promoter_id=promoter.pk, why="fraud?", by=STAFF, at=at)
     assert suspended.status == "suspended"
