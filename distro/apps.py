@@ -6,13 +6,14 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class DistroConfig(AppConfig):
     """The ground that every other app stands on."""
 
     name = "distro"
-    verbose_name = "System"
+    verbose_name = _("System")
 
     def ready(self) -> None:
         """Register the checks, the triggers to install, Celery's application for all threads."""

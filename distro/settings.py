@@ -279,7 +279,7 @@ WECHATPAY_GATEWAY = env_str(
 )
 WECHAT_NOTIFY_BASE = env_str("WECHAT_NOTIFY_BASE", "http://127.0.0.1:8000")  # WeChat calls us here
 
-# In the sandbox an empty value is filled from the keys that the sandbox made in SANDBOX_DIR.
+# In the sandbox the keys come from SANDBOX_DIR alone, these are not looked at.
 WECHAT_APPID = env_str("WECHAT_APPID", "")
 WECHAT_SECRET = env_str("WECHAT_SECRET", "")
 WECHATPAY_MCHID = env_str("WECHATPAY_MCHID", "")
@@ -296,3 +296,4 @@ DEMO_LOGINS = env_bool("DEMO_LOGINS", default=False)  # the log-in page shows th
 
 # What packages further left ask of packages further right, as dotted paths.
 ORDER_PRICE_RULES = ["campaigns.pricing.CouponRule"]
+PAID_ORDER_CHECKS = ["orders.selectors.has_paid_order"]  # who bought keeps his binding

@@ -14,7 +14,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("orders.urls")),
     path("", include("campaigns.urls")),
     path("", include("commissions.urls")),
-    # path("", include("analytics.urls")),
+    path("", include("analytics.urls")),
 ]
 
 urlpatterns = [

@@ -94,7 +94,7 @@ def first_seen(member_id: int | None, *, device: str, joined_at: datetime) -> da
 
 def has_paid_order(member_id: int) -> bool:
     """Ask the packages that know about orders."""
-    checks: list[str] = getattr(settings, "PAID_ORDER_CHECKS", [])
+    checks: list[str] = settings.PAID_ORDER_CHECKS
     return any(import_string(path)(member_id) for path in checks)
 
 

@@ -174,9 +174,7 @@ def _share_of(order: Order, portion: float) -> tuple[list[RefundItem], int]:
     return [RefundItem(lines[0].pk, 0, amount)], 0
 
 
-def decide(
-    world: World, customer: Customer, refund: Refund, decision: str, at: datetime
-) -> None:
+def decide(world: World, customer: Customer, refund: Refund, decision: str, at: datetime) -> None:
     """Approve, reject or take back a refund that was asked for."""
     by = world.shop.operator
     if decision == "reject":

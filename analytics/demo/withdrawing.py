@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from analytics.demo.wechat import QUICK
@@ -23,14 +23,15 @@ LEAST_FEN = 2_000  # below this nobody bothers
 ASKING = 0.12  # of those who could ask, each day
 CONFIRMED, BROKEN = 0.86, 0.05  # of the transfers that wait a day
 APPROVED, REJECTED = 0.86, 0.06  # of the requests in review; the rest is taken back
+EARLIER, MINUTE = timedelta(hours=9), timedelta(minutes=1)  # they confirm before the evening
 SLOW_S = 6 * 3600  # how long the sandbox keeps the one transfer that stays under way
 SCENES = ("review", "review", "review", "hold", "confirm", "confirm", "confirm", "paying")
 
 
 def pay_day(world: World, at: datetime) -> None:
     """Live one day of payouts: yesterday's confirmations, decisions, new requests, sending."""
+    _confirm(world, max(at - EARLIER, clock.day_start(clock.beijing_day(at)) + MINUTE))
     world.wechat.control.set_clock(at)
-    _confirm(world)
     query_transfers(at=at)
     for request in requests_to_review().filter(requested_at__lt=clock.day_start(
         clock.beijing_day(at)
@@ -57,8 +58,9 @@ def _could_ask() -> Iterator[tuple[int, int]]:
     yield from rows.order_by("-balance_fen", "pk").values_list("promoter_id", "balance_fen")
 
 
-def _confirm(world: World) -> None:
+def _confirm(world: World, at: datetime) -> None:
     """Let promoters take the money that waits for them; a few cannot, a few forget."""
+    world.wechat.control.set_clock(at)
     waiting = Withdrawal.objects.filter(status=Status.AWAITING_CONFIRM).order_by("pk")
     for number in list(waiting.values_list("number", flat=True)):
         fate = world.rng.random()
@@ -68,7 +70,8 @@ def _confirm(world: World) -> None:
             world.wechat.control.fail_transfer(number)
         else:
             continue  # the sandbox closes it after 24 hours; the query learns of it
-        world.wechat.hand_in(number, "transfer")
+        with clock.travel(at):
+            world.wechat.hand_in(number, "transfer")
 
 
 def _decide(world: World, request: WithdrawalRequest, at: datetime) -> None:
@@ -86,7 +89,6 @@ def _decide(world: World, request: WithdrawalRequest, at: datetime) -> None:
 def leave_open(world: World, at: datetime) -> None:
     """Leave a withdrawal in every state in which one can rest, for the queues to show."""
     world.wechat.control.set_clock(at)
-    _confirm(world)
     for (promoter_id, available_fen), scene in zip(list(_could_ask()), SCENES):
         amount = min(available_fen, 60_000)
         request = request_withdrawal(promoter_id=promoter_id, amount_fen=amount, at=at)

@@ -1,6 +1,8 @@
 """Who a customer is bound to when he opens a share link, decided on plain values.
 
-Source: the rules H1, H2, H3 and H7 in docs/rules.md, "Binding".
+H1: nobody is his own customer, whatever account he uses. H2: nobody is brought by an account
+younger than his first visit. H3: who has paid an order, or is protected, keeps what he has.
+H7: a binding begins now and never reaches back.
 """
 
 from __future__ import annotations

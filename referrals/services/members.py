@@ -27,6 +27,7 @@ from referrals.models import Member, MemberToken, ShareLink
 from referrals.rules.codes import MEMBER_NO_CHARS, random_text
 from referrals.rules.people import Person, normal_phone
 from referrals.services.bindings import bind_newcomer, refuse_edge, touch_member
+from referrals.services.links import record_visit
 from referrals.signals import member_joined
 
 TOKEN_LIFE = timedelta(days=30)
@@ -122,10 +123,25 @@ def _join(arrival: Arrival) -> tuple[Member, bool, DomainError | None]:
             )
     except IntegrityError:
         return Member.objects.get(openid=arrival.openid), False, None
+    if link:
+        _record_arrival(member, link, arrival)
     tell(member_joined, member_id=member.pk)
     if link:
         bind_newcomer(member=member, link=link, at=arrival.at)
     return member, True, edge_error
+
+
+def _record_arrival(member: Member, link: ShareLink, arrival: Arrival) -> None:
+    """Keep the link that brought a new person: those right of this package count by it."""
+    record_visit(
+        link=link,
+        visit_key=f"login:{member.pk}",
+        member_id=member.pk,
+        device=arrival.device,
+        ip="",
+        scene="",
+        at=arrival.at,
+    )
 
 
 def _edge_error(arrival: Arrival) -> DomainError | None:

@@ -26,7 +26,7 @@ from referrals.services.members import (
     set_phone,
 )
 from referrals.signals import member_joined
-from tests.factories import make_link, make_member, make_promoter
+from tests.factories import make_link, make_member, make_policy, make_promoter
 from tests.referrals.queries import own
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +164,15 @@ def test_somebody_who_is_no_promoter_still_brings_a_member(at: datetime) -> None
     result = log_in(at, link_code=make_link(friend).code)
     assert (result.member.inviter_id, result.link_error) == (friend.pk, None)
     assert not Binding.objects.exists()
+
+
+def test_where_only_registration_binds_the_first_login_does(at: datetime) -> None:
+    make_policy(binding_mode="register_only")
+    log_in(at, link_code=make_link().code)
+    assert Binding.objects.get().mode == "register_only"
+    log_in(at, "o-late")
+    log_in(at, "o-late", link_code=make_link().code)
+    assert Binding.objects.count() == 1
 
 
 def test_the_inviter_never_changes(at: datetime, joined: list[int]) -> None:
