@@ -312,8 +312,10 @@ class AccrualCsv(CSV):
 class AccrualResource(resources.Resource):
     """Commissions for django-import-export, with the columns of the file."""
 
-    class Meta:
-        name = TITLE
+    @classmethod
+    def get_display_name(cls) -> str:
+        """Name the resource in the form."""
+        return TITLE
 
     def __init__(self, made: Made | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -17,6 +17,24 @@ class BalanceSerializer(serializers.Serializer[object]):
     owed_fen = serializers.IntegerField()
 
 
+LISTED: tuple[str, ...] = (
+    "id",
+    "order_number",
+    "title",
+    "level",
+    "base_fen",
+    "rate_bps",
+    "fixed_fen",
+    "amount_fen",
+    "reversed_fen",
+    "kept_fen",
+    "status",
+    "status_display",
+    "paid_at",
+    "release_at",
+)
+
+
 class CommissionSerializer(serializers.ModelSerializer[Commission]):
     """One commission of the promoter who asks."""
 
@@ -27,22 +45,7 @@ class CommissionSerializer(serializers.ModelSerializer[Commission]):
 
     class Meta:
         model = Commission
-        fields = (
-            "id",
-            "order_number",
-            "title",
-            "level",
-            "base_fen",
-            "rate_bps",
-            "fixed_fen",
-            "amount_fen",
-            "reversed_fen",
-            "kept_fen",
-            "status",
-            "status_display",
-            "paid_at",
-            "release_at",
-        )
+        fields = LISTED
 
 
 class CommissionDetailSerializer(CommissionSerializer):
@@ -51,7 +54,7 @@ class CommissionDetailSerializer(CommissionSerializer):
     explanation = serializers.SerializerMethodField()
 
     class Meta(CommissionSerializer.Meta):
-        fields = (*CommissionSerializer.Meta.fields, "uncapped_fen", "capped", "explanation")
+        fields = (*LISTED, "uncapped_fen", "capped", "explanation")
 
     def get_explanation(self, row: Commission) -> str:
         return explain(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from commissions.fail_reasons import text_of
@@ -55,6 +56,7 @@ class QuoteSerializer(Plain):
     needs_review = serializers.SerializerMethodField()
     review_reasons = serializers.SerializerMethodField()
 
+    @extend_schema_field(PieceSerializer(many=True))
     def get_pieces(self, quote: Quote) -> list[dict[str, object]]:
         """Return the transfers with their days."""
         return [

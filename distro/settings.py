@@ -11,6 +11,7 @@ from pathlib import Path
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
 
+from distro.api.names import ENUM_NAMES
 from distro.databases import database_of_site, database_of_tests
 from distro.env import env_bool, env_choice, env_int, env_list, env_str, read_env_file
 from distro.schedule import SCHEDULE  # noqa: F401 - a setting: all periodic work
@@ -127,7 +128,6 @@ LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "unfold"]  # unfold ships none
 MESSAGE_FOLDERS = [*PROJECT_APPS, "templates"]  # where texts to translate are
-FORMAT_MODULE_PATH = ["distro.formats"]
 FORMAT_MODULE_PATH = "distro.formats"  # short times that line up
 USE_TZ = True  # the database keeps UTC
 TIME_ZONE = "Asia/Shanghai"  # staff screens and business days
@@ -258,6 +258,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": ENUM_NAMES,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "distro.api.docs.describe_refusals",

@@ -92,7 +92,7 @@ def _arrivals(world: World, people: Sequence[Someone]) -> list[list[tuple[Someon
     asking = rng.sample(early, scale.promoters - founders + rejected)
     decisions = dict.fromkeys(range(founders), "approve")
     decisions |= dict.fromkeys(asking, "approve") | dict.fromkeys(asking[:rejected], "reject")
-    late = range(len(people) * 19 // 20, len(people) - 1)
+    late = range(len(people) * 9 // 10, len(people) - 1)
     decisions |= dict.fromkeys(rng.sample(late, waiting), "wait")
     counts = growing(len(people) - founders, scale.days, rng=rng)
     days: list[list[tuple[Someone, str]]] = []

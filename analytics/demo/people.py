@@ -9,7 +9,7 @@ from random import Random
 
 from faker import Faker
 
-from distro.wechat.sandbox.control import SandboxControl
+from distro.wechat.sandbox.control import Person, SandboxControl
 from referrals.rules.people import ID_CHECK, ID_WEIGHTS
 
 ASKED_AT_ONCE = 500
@@ -40,7 +40,7 @@ def invent(count: int, *, control: SandboxControl, rng: Random) -> list[Someone]
     fake = Faker("zh_CN")
     fake.seed_instance(rng.randrange(2**32))
     names = [f"demo-{number}" for number in range(1, count + 1)]
-    known = {}
+    known: dict[str, Person] = {}
     for start in range(0, count, ASKED_AT_ONCE):
         known |= control.people(names[start : start + ASKED_AT_ONCE])
     return [

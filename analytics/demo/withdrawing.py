@@ -32,7 +32,6 @@ def pay_day(world: World, at: datetime) -> None:
     """Live one day of payouts: yesterday's confirmations, decisions, new requests, sending."""
     _confirm(world, max(at - EARLIER, clock.day_start(clock.beijing_day(at)) + MINUTE))
     world.wechat.control.set_clock(at)
-    query_transfers(at=at)
     for request in requests_to_review().filter(requested_at__lt=clock.day_start(
         clock.beijing_day(at)
     )):  # fmt: skip
@@ -55,12 +54,15 @@ def _could_ask() -> Iterator[tuple[int, int]]:
     waiting = Withdrawal.objects.filter(status__in=[*Withdrawal.UNSENT, *Withdrawal.IN_FLIGHT])
     rows = rows.exclude(promoter__in=waiting.values("promoter"))
     rows = rows.exclude(promoter__holds__lifted_at=None, promoter__holds__isnull=False)
-    yield from rows.order_by("-balance_fen", "pk").values_list("promoter_id", "balance_fen")
+    for account in rows.order_by("-balance_fen", "pk"):
+        assert account.promoter_id is not None and account.balance_fen is not None
+        yield account.promoter_id, account.balance_fen
 
 
 def _confirm(world: World, at: datetime) -> None:
     """Let promoters take the money that waits for them; a few cannot, a few forget."""
     world.wechat.control.set_clock(at)
+    query_transfers(at=at)  # what nobody confirmed in 24 hours comes back
     waiting = Withdrawal.objects.filter(status=Status.AWAITING_CONFIRM).order_by("pk")
     for number in list(waiting.values_list("number", flat=True)):
         fate = world.rng.random()
@@ -69,7 +71,7 @@ def _confirm(world: World, at: datetime) -> None:
         elif fate < CONFIRMED + BROKEN:
             world.wechat.control.fail_transfer(number)
         else:
-            continue  # the sandbox closes it after 24 hours; the query learns of it
+            continue
         with clock.travel(at):
             world.wechat.hand_in(number, "transfer")
 

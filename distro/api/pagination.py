@@ -18,6 +18,7 @@ from distro.errors import DomainError
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+NEXT = {"type": "string", "nullable": True, "example": "WzE3XQ.hN2sT0x4"}
 LIMIT = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +64,7 @@ class KeysetPagination(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Describe the answer."""
-        properties = {"results": schema, "next": {"type": "string", "nullable": True}}
+        properties = {"results": schema, "next": NEXT}
         return {"type": "object", "required": ["results", "next"], "properties": properties}
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ class Desk:
         path = f"/admin/{page}/{row}/{button}/"
         dialog = self._open("GET", path)
         data = {"_form_submitted": "on"}
-        for name, answer in answers.items():
-            data |= dict.fromkeys(fields_of(dialog.text, name), answer)
+        for name, text in answers.items():
+            data |= dict.fromkeys(fields_of(dialog.text, name), text)
         answer = self._open("POST", path, {**data, "csrfmiddlewaretoken": self._csrf(dialog)})
         done = answer.status_code in (301, 302) or "HX-Redirect" in answer.headers
         self.tell(f"  [{self.role}] POST {path} -> {answer.status_code}")
@@ -70,7 +70,7 @@ class Desk:
     def _csrf(self, page: requests.Response) -> str:
         """Return the token of a page, else that of the session."""
         found = TOKEN.search(page.text)
-        return found.group(1) if found else self.session.cookies.get("csrftoken", "")
+        return found.group(1) if found else str(self.session.cookies.get("csrftoken", ""))
 
     def _open(
         self,

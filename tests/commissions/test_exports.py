@@ -41,7 +41,7 @@ from commissions.services.settling import settle_due
 from distro.actors import SYSTEM
 from distro.models import AuditEntry
 from orders.models import Order, Payment
-from referrals.models import Identity, Member, Promoter
+from referrals.models import Binding, Identity, Member, Promoter
 from tests.analytics.admin_world import make_staff
 from tests.commissions.builders import make_attributed, make_chain, make_plan, receive, refund_line
 from tests.factories import AT, make_sku
@@ -49,9 +49,10 @@ from tests.factories import AT, make_sku
 pytestmark = pytest.mark.django_db
 
 RULES_6_2 = """
-    计提编号 订单号 订单行号 微信支付单号 支付时间 商品编码 商品名称 买家编号(脱敏) 推广员编号 推广员姓名(脱敏)
-    层级 关系绑定时间 归因方式 计佣基数(元) 佣金比例(%) 佣金金额(元) 阶梯奖励(元) 规则版本
-    状态(待收货/冻结中/可结算/已结算/已冲回/作废) 冻结至 可结算时间 退款金额(元) 冲回金额(元) 计提月份 备注
+    计提编号 订单号 订单行号 微信支付单号 支付时间 商品编码 商品名称 买家编号(脱敏) 推广员编号
+    推广员姓名(脱敏) 层级 关系绑定时间 归因方式 计佣基数(元) 佣金比例(%) 佣金金额(元) 阶梯奖励(元)
+    规则版本 状态(待收货/冻结中/可结算/已结算/已冲回/作废) 冻结至 可结算时间 退款金额(元)
+    冲回金额(元) 计提月份 备注
 """
 
 
@@ -63,6 +64,7 @@ def sold(*paid: int, **kw) -> Order:
     """Sell lines through a chain of two promoters who earn 10 % and 5 %."""
     chain = make_chain(2)
     order = make_attributed(chain, *paid, **kw)
+    Binding.objects.filter(orders=order).update(started_at=min(AT, order.paid_at))
     Payment.objects.filter(order=order).update(transaction_id=f"4200{order.pk}")
     accrue(order_id=order.pk, at=AT)
     return order
@@ -243,7 +245,7 @@ def test_the_manifest_counts_sums_and_hashes_the_file():
 
 
 def test_days_are_whole_days_in_beijing():
-    make_plan(1000, effective_from=AT - timedelta(days=9000))
+    make_plan(1000, effective_from=AT - timedelta(days=12_000))
     midnight = datetime.fromisoformat("1997-01-02T00:00:00+08:00")
     orders = [
         sold(10_000, placed_at=at, paid_at=at)

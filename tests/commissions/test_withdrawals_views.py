@@ -27,7 +27,7 @@ from tests.sandbox_fixture import notice, sandbox, wechat
 
 __all__ = ["sandbox", "wechat"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.commissions.api_urls")]
+pytestmark = pytest.mark.django_db
 BASE = "/api/v1/promoter/withdrawals"
 NOTIFY = "/api/v1/wechat/transfer/notify"
 LISTED = {

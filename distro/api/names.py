@@ -1,0 +1,15 @@
+"""Names of the states in the API's schema, by the model they belong to."""
+
+from __future__ import annotations
+
+ENUM_NAMES = {
+    "ApplicationStatusEnum": "referrals.models.Application.Status",
+    "CampaignStatusEnum": "campaigns.models.Campaign.Status",
+    "CommissionStatusEnum": "commissions.models.Commission.Status",
+    "CouponStatusEnum": "campaigns.models.Coupon.Status",
+    "IdentityStatusEnum": "referrals.models.Identity.Status",
+    "OrderStatusEnum": "orders.models.Order.Status",
+    "PromoterStatusEnum": "referrals.models.Promoter.Status",
+    "RefundStatusEnum": "orders.models.Refund.Status",
+    "WithdrawalStatusEnum": "commissions.models.Withdrawal.Status",
+}
