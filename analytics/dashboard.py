@@ -206,7 +206,7 @@ def queues_of(request: HttpRequest) -> list[dict[str, Any]]:
         "orders.refund": waiting.refunds,
         "commissions.withdrawalrequest": waiting.withdrawals,
     }
-    shown = [
+    shown: list[tuple[Any, int, str, str]] = [
         (title, counts[model], model, query)
         for title, _icon, model, query in QUEUES
         if model in counts

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import tablib
+import tablib  # type: ignore[import-untyped]
 from django.db.models import OuterRef, QuerySet, Subquery
 from import_export import resources
 from import_export.fields import Field

@@ -33,7 +33,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(StaffUser)
-class StaffUserAdmin(UserAdmin, Page):
+class StaffUserAdmin(Page, UserAdmin):  # type: ignore[type-arg]
     """Staff; what they may do follows from their roles."""
 
     form = UserChangeForm

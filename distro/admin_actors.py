@@ -8,14 +8,22 @@ from functools import cache
 from typing import Any
 
 from django.db.models import Model
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.views import ChangeList
 
+from distro.actors import Actor
 from distro.admin_columns import EMPTY, Column, named, replacing
 from distro.models import StaffUser
 
 Namer = Callable[[set[int]], dict[int, str]]
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Return who works in the admin."""
+    assert isinstance(request.user, StaffUser)
+    return request.user.actor
 
 
 def staff_names(ids: set[int]) -> dict[int, str]:
@@ -103,5 +111,6 @@ class NamedActors(ChangeList):
         super().get_results(request)
         fields = getattr(self.model_admin, "who", ())
         if fields:
-            self.result_list = list(self.result_list)
-            name_actors(self.result_list, fields)
+            rows: list[Any] = list(self.result_list)  # type: ignore[has-type]
+            name_actors(rows, fields)
+            self.result_list = rows

@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from distro import clock
-from distro.admin_actors import NamedActors, name_actors, who_column
+from distro.admin_actors import NamedActors, actor_of, name_actors, who_column
 from distro.admin_columns import FORM_FIELDS, amount_column, is_amount, masked_column, unit_label
 from distro.clock import day_start
 from distro.states import history
@@ -169,9 +169,8 @@ class DatedPolicyMixin:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse for a row whose time has come."""
-        return (
-            obj is not None and super().has_delete_permission(request, obj) and not _has_begun(obj)
-        )  # type: ignore[misc]
+        may = super().has_delete_permission(request, obj)  # type: ignore[misc]
+        return obj is not None and may and not _has_begun(obj)
 
 
 def _has_begun(policy: Any) -> bool:
@@ -206,7 +205,7 @@ class Page(ShownMixin, ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     list_filter_submit = True
-    ordering = ("-pk",)
+    ordering: tuple[str, ...] = ("-pk",)
     empty_value_display = "–"
     change_form_outer_after_template = "admin/panels.html"
     # Detail action -> the states, or the rows, for which it is offered; the service decides.
@@ -296,7 +295,7 @@ def steps_of(row: Any) -> list[dict[str, Any]]:
         {
             "at": change.at,
             "title": labels.get(change.to_status, change.to_status),
-            "who": change.actor_names.get(f"{change.actor_kind}:{change.actor_id}", ""),
+            "who": getattr(change, "actor_names", {}).get(actor_of(change, "actor_id"), ""),
             "why": change.why,
         }
         for change in changes

@@ -21,5 +21,5 @@ class AdminLanguageMiddleware:
         chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
         if not chosen and request.path.startswith(reverse("admin:index")):
             translation.activate(settings.LANGUAGE_CODE)
-            request.LANGUAGE_CODE = settings.LANGUAGE_CODE  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = settings.LANGUAGE_CODE
         return self.get_response(request)

@@ -23,6 +23,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from distro import clock
+from distro.admin_actors import actor
 from distro.errors import DomainError
 
 Service = Callable[..., object]
@@ -117,7 +118,7 @@ def take(request: HttpRequest, service: Service, calls: list[dict[str, Any]]) ->
     done = 0
     for call in calls:
         try:
-            service(**call, by=request.user.actor, at=clock.now())  # type: ignore[union-attr]
+            service(**call, by=actor(request), at=clock.now())
             done += 1
         except DomainError as error:
             messages.error(request, str(error))

@@ -142,7 +142,7 @@ def _share(world: World, customer: Customer, target: str, ref: str, at: datetime
 
 
 def give_name(world: World, customer: Customer, at: datetime) -> None:
-    """Submit name and ID number, which finance looks at a day or two later."""
+    """Submit name and ID number, which the owner looks at a day or two later."""
     someone = customer.someone
     identity = submit_identity(
         member_id=customer.member.pk, name=someone.name, id_number=someone.id_number, at=at
@@ -152,7 +152,7 @@ def give_name(world: World, customer: Customer, at: datetime) -> None:
 
 def check_name(world: World, identity: Identity, at: datetime) -> None:
     """Verify an identity; a few are rejected."""
-    by = world.shop.finance
+    by = world.shop.owner
     if world.chance(0.05):
         reject_identity(identity_id=identity.pk, reason="姓名与身份证号不一致", by=by, at=at)
     else:

@@ -16,6 +16,7 @@ from campaigns.services.publishing import (
     send_back,
     submit_campaign,
 )
+from distro.admin_actors import actor
 from distro.admin_base import DayRangeFilter, Page, ReadOnlyPage, Rows
 from distro.admin_steps import WhyForm, step
 
@@ -98,7 +99,7 @@ class CampaignAdmin(DraftOnlyMixin, Page):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Remember who made it: somebody else approves."""
         if not change:
-            obj.created_by = str(request.user.actor)
+            obj.created_by = str(actor(request))
         super().save_model(request, obj, form, change)
 
 

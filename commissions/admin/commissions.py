@@ -16,6 +16,7 @@ from commissions.explaining import explain
 from commissions.exports import AccrualCsv, AccrualResource, Made, manifest_of
 from commissions.models import Accrual, Commission, Reversal
 from distro import audit, clock
+from distro.admin_actors import actor
 from distro.admin_base import DayRangeFilter, ReadOnlyPage, ReadOnlyRows
 from distro.admin_columns import amounts
 
@@ -91,7 +92,7 @@ class CommissionAdmin(ExportMixin, ReadOnlyPage):
     ) -> bytes:
         """Return the file and record who took what."""
         made = Made(
-            request.user.actor,
+            actor(request),
             request.user.get_username(),
             request.GET.urlencode(),
             clock.now(),

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from commissions.models import Plan, PlanRate
 from commissions.services.publishing import accept_level_2, publish_plan
+from distro.admin_actors import actor
 from distro.admin_base import DayRangeFilter, Page, ReadOnlyPage, Rows
 from distro.admin_steps import step
 
@@ -102,7 +103,7 @@ class PlanAdmin(DraftOnlyMixin, Page):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Remember who made it."""
         if not change:
-            obj.created_by = str(request.user.actor)
+            obj.created_by = str(actor(request))
         super().save_model(request, obj, form, change)
 
 

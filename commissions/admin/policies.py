@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from commissions.models import ChannelSwitch, PayoutPolicy, TaxMonth, TaxPolicy, VatRule
 from distro import audit, clock
+from distro.admin_actors import actor
 from distro.admin_base import DatedPolicyMixin, DayRangeFilter, Page, ReadOnlyPage
 
 
@@ -33,7 +34,7 @@ class TaxPolicyAdmin(DatedPolicyMixin, Page):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Record who chose."""
-        obj.confirmed_by = str(request.user.actor)
+        obj.confirmed_by = str(actor(request))
         obj.save()
 
 
@@ -54,7 +55,7 @@ class VatRuleAdmin(DatedPolicyMixin, Page):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Record who confirmed."""
-        obj.confirmed_by, obj.confirmed_at = str(request.user.actor), clock.now()
+        obj.confirmed_by, obj.confirmed_at = str(actor(request)), clock.now()
         obj.save()
 
 
@@ -74,7 +75,7 @@ class ChannelSwitchAdmin(Page):
         """Leave an audit entry."""
         obj.save()
         audit.record(
-            by=request.user.actor,
+            by=actor(request),
             action="channel.stop" if obj.stopped else "channel.open",
             target=f"commissions.channelswitch:{obj.pk}",
             reason=obj.reason,

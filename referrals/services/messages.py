@@ -28,14 +28,20 @@ DEMO_TEMPLATES = {
     "commission": "demo-template-commission",
     "withdrawal": "demo-template-withdrawal",
     "order": "demo-template-order",
-    "refund": "demo-template-refund",
     "campaign": "demo-template-campaign",
+    "identity": "demo-template-identity",
 }
 
 
 def templates() -> dict[str, str]:
-    """Return WeChat's template id for each kind of message that has one."""
+    """Return WeChat's template ids by kind or family: "order" stands for "order_shipped" too."""
     return getattr(settings, "SUBSCRIBE_TEMPLATES", DEMO_TEMPLATES)
+
+
+def template_of(kind: str) -> str | None:
+    """Return the template of a kind, else of its family."""
+    known = templates()
+    return known.get(kind) or known.get(kind.partition("_")[0])
 
 
 @contextmanager
@@ -64,7 +70,7 @@ def notify(
                 "created_at": at,
             },
         )
-        if is_new and (template := templates().get(kind)):
+        if is_new and (template := template_of(kind)):
             _queue(message, template)
         return message
 

@@ -135,7 +135,7 @@ def test_one_person_is_verified_in_one_account_only(run_threads: Threads, at: da
 
 
 def test_a_message_is_written_once_and_uses_one_acceptance(
-    run_threads: Threads, at: datetime
+    run_threads: Threads, at: datetime, mini: Any
 ) -> None:
     kind, member = next(iter(templates())), make_member()
     accept_templates(member_id=member.pk, kinds=[kind])
@@ -146,6 +146,7 @@ def test_a_message_is_written_once_and_uses_one_acceptance(
     )
     assert len({message.pk for message in run}) == 1
     assert SubscribeQuota.objects.get().left == 1
+    assert len(mini.asked) <= 1
 
 
 # --- The tree -------------------------------------------------------------------------------

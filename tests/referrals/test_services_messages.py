@@ -49,6 +49,13 @@ def test_a_kind_without_template_goes_to_the_inbox_only(at: datetime) -> None:
     assert not OutboxMessage.objects.exists()
 
 
+def test_a_kind_uses_the_template_of_its_family(at: datetime) -> None:
+    member = make_member()
+    accept_templates(member_id=member.pk, kinds=["order"])
+    say(member, at, kind="order_shipped")
+    assert OutboxMessage.objects.get().payload["template"] == templates()["order"]
+
+
 def test_one_acceptance_sends_one_message(at: datetime) -> None:
     member = make_member()
     accept_templates(member_id=member.pk, kinds=["commission"])
