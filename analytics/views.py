@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +10,7 @@ from rest_framework.views import APIView
 from analytics.serializers import BatchSerializer, TakenSerializer, answer_of, read_batch
 from analytics.services.events import take_events
 from distro import clock
-from referrals.auth import MemberActor
+from referrals.auth import member_of
 
 BATCH = {
     "events": [
@@ -62,6 +60,6 @@ class EventsView(APIView):
         Needs no Idempotency-Key: the events carry their own.
         """
         events, malformed = read_batch(request.data)
-        member = cast(MemberActor, request.user).member
+        member = member_of(request)
         taken = take_events(member_id=member.pk, events=events, at=clock.now())
         return Response(answer_of(taken, malformed))

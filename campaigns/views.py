@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,8 +20,7 @@ from campaigns.services.inviting import join_campaign
 from distro import clock
 from distro.api.idempotency import idempotent
 from distro.api.pagination import KeysetPagination, page_of
-from referrals.auth import MemberActor
-from referrals.models import Member
+from referrals.auth import member_of
 
 TEMPLATE = {
     "title": "5 yuan off",
@@ -104,7 +101,7 @@ class CampaignView(APIView):
     def get(self, request: Request, code: str) -> Response:
         """One campaign with its rules in full, before and after joining."""
         campaign = published_campaign(code)
-        return _answer(campaign, participation_of(_member(request).pk, campaign))
+        return _answer(campaign, participation_of(member_of(request).pk, campaign))
 
 
 class JoinView(APIView):
@@ -128,7 +125,7 @@ class JoinView(APIView):
         form = JoinSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         part = join_campaign(
-            member=_member(request),
+            member=member_of(request),
             code=code,
             channel=form.validated_data["channel"],
             at=clock.now(),
@@ -147,11 +144,7 @@ class CouponListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """My coupons, the newest first."""
-        return page_of(request, coupons_of(_member(request).pk), CouponSerializer, column="id")
-
-
-def _member(request: Request) -> Member:
-    return cast(MemberActor, request.user).member
+        return page_of(request, coupons_of(member_of(request).pk), CouponSerializer, column="id")
 
 
 def _answer(campaign: Campaign, mine: Participation | None) -> Response:

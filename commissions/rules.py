@@ -100,8 +100,8 @@ def line_rows(line: Line, chain: Sequence[Beneficiary], terms: Terms) -> list[Ro
     bound = line.base_fen * terms.cap_bps // BPS
     for who in sorted(chain, key=lambda who: who.level):
         rate = pick_rate(terms.rates, line, who.grade_id, who.level)
-        if rate is None or who.level > terms.level_max or line.base_fen == 0:
-            continue
+        if rate is None or who.level > terms.level_max:
+            break
         uncapped = rated(line.base_fen, line.quantity, rate)
         bound = min(uncapped, bound)
         if who.entitled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -44,7 +44,8 @@ class MemberActor:
 
 def member_of(request: Request) -> Member:
     """Return the member who asks; the view demands one."""
-    return cast(MemberActor, request.user).member
+    assert isinstance(request.user, MemberActor)
+    return request.user.member
 
 
 class MemberTokenAuthentication(BaseAuthentication):

@@ -12,8 +12,9 @@ from django.db import transaction
 from analytics.demo import joining, selling, withdrawing
 from analytics.demo.people import Someone, growing
 from analytics.demo.world import World
-from campaigns.models import Coupon
+from campaigns.models import Coupon, Invitation
 from campaigns.services.coupons import expire_coupons
+from campaigns.services.inviting import count_sale, mark_sale
 from campaigns.services.publishing import run_campaigns
 from commissions.services.accruing import accrue_orders
 from commissions.services.reminding import remind_confirm
@@ -26,12 +27,12 @@ from referrals.bulk import place_pending
 from referrals.services.bindings import expire_bindings
 
 MESSAGES_A_DAY = 10_000
-VISITS_A_MEMBER = 0.6  # besides those of newcomers
+VISITS_A_MEMBER = 0.5  # besides those of newcomers
 REJECTED_OF = 25  # one rejected application for so many promoters
 WAITING = 6  # applications that nobody has decided yet
 
-SETTLED_EVERY = 3  # days
-INBOX_KEPT = timedelta(days=30)  # older commissions are accrued without a message of each
+SETTLED_EVERY = 5  # days
+INBOX_KEPT = timedelta(days=10)  # older commissions are accrued without a message of each
 
 # What the schedule runs all day long; in the past that is lived again, once an evening.
 EVENING: tuple[Callable[..., int], ...] = (
@@ -115,6 +116,7 @@ def _live_one(world: World, end: datetime, *, whole: bool) -> None:
             world.agenda.live_until(end)
         for job in EVENING:
             job(at=end)
+        _count_invited()
         _accrue(end, quiet=world.end - end > INBOX_KEPT)
         if end == world.end or clock.beijing_day(end).toordinal() % SETTLED_EVERY == 0:
             settle_due(at=end)
@@ -129,6 +131,18 @@ def _accrue(at: datetime, *, quiet: bool) -> None:
     """Accrue the day's paid orders in one go, as an import does; the receiver waits for that."""
     paid = Order.objects.filter(paid_at__isnull=False, accruals=None).order_by("pk")
     accrue_orders(order_ids=list(paid.values_list("pk", flat=True)), at=at, quiet=quiet)
+
+
+def _count_invited() -> None:
+    """Look at the sales of invited people only; the receivers would look at every order."""
+    new = Invitation.objects.filter(
+        status=Invitation.Status.JOINED, invitee__orders__paid_at__isnull=False
+    )
+    for order_id in list(new.order_by("pk").values_list("invitee__orders", flat=True)):
+        mark_sale(order_id=order_id)
+    sold = Invitation.objects.filter(status=Invitation.Status.PAID, order__matured_at__isnull=False)
+    for order_id in list(sold.order_by("pk").values_list("order", flat=True)):
+        count_sale(order_id=order_id)
 
 
 def _hand_out_coupons(world: World) -> None:

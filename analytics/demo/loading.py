@@ -22,17 +22,21 @@ from analytics.demo.shop import open_shop, run_low
 from analytics.demo.wechat import Wechat
 from analytics.demo.world import World
 from analytics.services.folding import fold_days
-from commissions.receivers import accrue_on_payment
 from distro import audit, clock, facts
 from distro.actors import SYSTEM
 from distro.models import AuditEntry, StaffUser
 from distro.wechat.sandbox.control import SandboxControl
 from orders.models import Order
-from orders.signals import order_paid
+from orders.signals import order_matured, order_paid
 from referrals.models import Member
 
 BEGUN, LOADED = "demo.begin", "demo.loaded"
-ACCRUE = "commissions.accrue"  # the receiver of order_paid that is the last to hear of it
+# Receivers whose work the story does itself; accrual stays the last to hear of a payment.
+EVENING = (
+    (order_paid, "campaigns.mark_on_paid"),
+    (order_matured, "campaigns.count_on_matured"),
+    (order_paid, "commissions.accrue"),
+)
 GARBAGE = (100_000, 50, 50)  # objects before Python looks for cycles
 
 
@@ -71,7 +75,7 @@ def load(scale: Scale, *, control: SandboxControl, end: datetime, quiet: bool = 
         people = invent(scale.members, control=control, rng=rng)
         wechat = Wechat(control, rng)
         world = World(scale, rng, end, shop, wechat, moved=lambda: _advance(bar))
-        with wechat.past(), _accrued_in_the_evening():
+        with wechat.past(), _left_to_the_evening():
             live(world, people)
         _close(world)
 
@@ -112,13 +116,16 @@ def _light() -> Iterator[None]:
 
 
 @contextmanager
-def _accrued_in_the_evening() -> Iterator[None]:
-    """Leave accrual to the story's evenings, which do a day's orders at once."""
-    facts.unhear(order_paid, ACCRUE)
+def _left_to_the_evening() -> Iterator[None]:
+    """Leave some receivers' work to the story's evenings, which do a whole day's at once."""
+    heard = [(fact, facts.receivers[uid], uid) for fact, uid in EVENING]
+    for fact, _, uid in heard:
+        facts.unhear(fact, uid)
     try:
         yield
     finally:
-        facts.hear(order_paid, accrue_on_payment, ACCRUE)
+        for fact, receiver, uid in heard:
+            facts.hear(fact, receiver, uid)
 
 
 def _pragma(text: str) -> None:

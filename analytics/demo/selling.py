@@ -25,7 +25,7 @@ REASONS = ("不想要了", "尺寸不合适", "包装破损", "买多了", "与�
 SIZES, SIZE_WEIGHTS = (1, 2, 3), (70, 22, 8)  # different goods in an order
 PIECES, PIECE_WEIGHTS = (1, 2, 3), (85, 12, 3)
 NEWCOMERS = 120  # who joined last and buy most of all
-BROWSED = 0.4  # of the orders; of the others the mini-program told nothing
+BROWSED = 0.25  # of the orders; of the others the mini-program told nothing
 FORGOTTEN = 0.03  # orders that nobody pays
 RECEIPT_TAPPED = 0.85  # of the buyers; the others' orders complete by themselves
 # Share of the paid orders -> what becomes of them; the rest is kept.

@@ -26,6 +26,18 @@ class Accrual(models.Model):
         BOUND_LATER = "bound_later", _("Bound after the payment")
         IMPORTED = "imported", _("Imported; paid by the old system")
 
+    frozen_columns = (
+        "order_id",
+        "revision",
+        "outcome",
+        "plan_id",
+        "plan_forced",
+        "base_fen",
+        "cap_fen",
+        "accrued_at",
+    )
+    frozen_when = "1 = 1"
+
     order = models.ForeignKey(
         Order, models.PROTECT, related_name="accruals", verbose_name=_("order")
     )

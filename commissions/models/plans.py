@@ -19,6 +19,7 @@ class Plan(models.Model):
         "code",
         "version",
         "name",
+        "status",
         "base",
         "level_max",
         "cap_bps",
@@ -111,6 +112,7 @@ class PlanRate(models.Model):
         "level",
         "rate_bps",
         "fixed_fen",
+        "published",
     )
     frozen_when = "published"
     closed_when = (

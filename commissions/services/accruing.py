@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,12 +14,16 @@ from commissions.errors import OrderNotPaid
 from commissions.models import Accrual, Commission, Plan
 from commissions.rules import Beneficiary, Line, Row, compute, goods_base
 from commissions.selectors import PlanTerms, in_force, published_plans, terms_of
-from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, post
+from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, lock_accounts, post
 from commissions.services.reversing import reverse_order
 from commissions.signals import commission_accrued
+from distro.errors import brief
 from distro.facts import tell
 from orders.models import Order, OrderLine
-from referrals.models import Identity, Member, Promoter
+from referrals.models import Member, Promoter
+from referrals.rules.people import Person
+
+logger = logging.getLogger(__name__)
 
 Outcome = Accrual.Outcome
 SWEEP_AFTER = timedelta(minutes=1)
@@ -86,6 +91,8 @@ def accrue_orders(
         buyers = _Persons(orders)
         lines = _lines(orders)
         computed = [_compute(order, lines[order.pk], choice, buyers) for order in orders]
+        if any(order.refunded_fen for order in orders):  # the reversal needs all their accounts
+            lock_accounts(row.promoter_id for one in computed for row in one.rows)
         accruals = _write(computed, at, forced=plan is not None)
         for order in orders:
             if order.refunded_fen:
@@ -100,8 +107,17 @@ def accrue_missing(*, at: datetime, limit: int = 500) -> int:
     """Accrue paid orders that have no live accrual a minute after their payment."""
     live = Accrual.objects.filter(order=OuterRef("pk"), voided_at=None)
     rows = Order.objects.filter(paid_at__lte=at - SWEEP_AFTER).exclude(Exists(live))
-    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
-    return sum(accrue_orders(order_ids=[pk], at=at) for pk in ids)
+    ids = rows.order_by("-paid_at", "-pk").values_list("pk", flat=True)
+    return sum([_accrue_missed(pk, at) for pk in list(ids[:limit])])
+
+
+def _accrue_missed(order_id: int, at: datetime) -> int:
+    """Accrue one order; what is wrong with it is an alarm and keeps no other from its own."""
+    try:
+        return accrue_orders(order_ids=[order_id], at=at)
+    except Exception as error:  # noqa: BLE001 - the next order must not suffer
+        logger.error("ALARM order %s cannot be accrued: %s", order_id, brief(error))
+        return 0
 
 
 def set_release(*, order_id: int) -> int:
@@ -142,21 +158,21 @@ def _lines(orders: Sequence[Order]) -> dict[int, list[OrderLine]]:
 
 
 class _Persons:
-    """Tells whether a promoter is the buyer himself: same member, phone or verified ID (H1)."""
+    """Tells whether a promoter is the buyer himself, by whatever account (H1)."""
 
     def __init__(self, orders: Sequence[Order]) -> None:
         members = {order.member_id for order in orders}
         members |= {who.member_id for order in orders for who in _chain(order)}
-        phones = Member.objects.filter(pk__in=members).exclude(phone_index="")
-        verified = Identity.objects.filter(member_id__in=members, status=Identity.Status.VERIFIED)
-        self.phone = dict(phones.values_list("pk", "phone_index"))
-        self.identity = dict(verified.values_list("member_id", "id_index"))
+        rows = Member.objects.filter(pk__in=members).values_list(
+            "pk", "unionid", "phone_index", "identity__id_index"
+        )
+        self.known = {
+            pk: Person(pk, unionid or "", phone or "", id_index or "")
+            for pk, unionid, phone, id_index in rows
+        }
 
     def same(self, one: int, other: int) -> bool:
-        if one == other:
-            return True
-        marks = (self.phone, self.identity)
-        return any(one in mark and mark[one] == mark.get(other) for mark in marks)
+        return self.known[one].is_same_as(self.known[other])
 
 
 def _chain(order: Order) -> list[Promoter]:
@@ -200,7 +216,7 @@ def _refusal(
     if found is None:
         return Outcome.NO_PLAN
     assert order.paid_at is not None
-    if order.binding.started_at > order.paid_at:
+    if order.binding.started_at > order.paid_at and not choice.history:
         return Outcome.BOUND_LATER
     if order.paid_fen < found.plan.min_order_fen:
         return Outcome.BELOW_MINIMUM
@@ -227,7 +243,7 @@ def _beneficiaries(order: Order, persons: _Persons) -> list[Beneficiary]:
 def _line(line: OrderLine, found: PlanTerms) -> Line:
     return Line(
         key=line.pk,
-        base_fen=goods_base(line.paid_fen, line.cost_fen * line.quantity, margin=found.margin),
+        base_fen=goods_base(line.paid_fen, line.cost_fen, margin=found.margin),
         quantity=line.quantity,
         sku_id=line.sku_id,
         product_id=line.sku.product_id,

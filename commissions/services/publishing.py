@@ -27,7 +27,7 @@ from distro.actors import Actor
 from distro.clock import BEIJING
 from distro.money import percent
 from distro.states import advance
-from orders.models import Sku
+from orders.models import Product, Sku
 
 CHANNEL_LEVEL_MAX = 2  # 微信小程序平台运营规范 5.9: level 2 at the merchant's own risk, never 3
 NOTICE = timedelta(days=7)  # 电子商务法 art. 34: notice before a worsening change
@@ -52,7 +52,7 @@ def publish_plan(*, plan_id: int, by: Actor, at: datetime) -> Plan:
     """
     with transaction.atomic():
         plan = _draft(plan_id)
-        rates = [rate_of(row) for row in plan.rates.order_by("pk")]
+        rates = [rate_of(row) for row in plan.rates.order_by("pk").select_for_update(of=("self",))]
         check_rates(plan, rates)
         check_start(plan, rates, at)
         plan.rates.update(published=True)
@@ -106,20 +106,24 @@ def _check_levels(plan: Plan, rates: list[Rate], line: Line, grades: Iterable[in
 
 
 def _lines(rates: Iterable[Rate]) -> list[Line]:
-    """Return one imagined line for each object that a rate names, and one that none names."""
-    skus = Sku.objects.select_related("product")
+    """Return an imagined line for each object that a rate names, and one for everything else.
+
+    The line of a product stands for its SKUs that no rate names, those of tomorrow too; so does
+    the line of a category for its products.
+    """
     named: dict[str, set[int]] = {"sku": set(), "product": set(), "category": set()}
     for rate in rates:
         if rate.ref is not None:
             named[rate.scope].add(rate.ref)
-    found = (
-        skus.filter(pk__in=named["sku"])
-        | skus.filter(product_id__in=named["product"])
-        | skus.filter(product__category_id__in=named["category"])
-    )
-    lines = [Line(0, 0, 1, -1, -1, category) for category in named["category"]]
-    lines += [Line(0, 0, 1, sku.pk, sku.product_id, sku.product.category_id) for sku in found]
-    return [*lines, Line(0, 0, 1, -1, -1, -1)]
+    skus = Sku.objects.filter(pk__in=named["sku"])
+    products = Product.objects.filter(pk__in=named["product"])
+    places = [
+        *skus.values_list("pk", "product_id", "product__category_id"),
+        *((-1, *pair) for pair in products.values_list("pk", "category_id")),
+        *((-1, -1, category) for category in named["category"]),
+        (-1, -1, -1),
+    ]
+    return [Line(0, 0, 1, *place) for place in places]
 
 
 def check_start(plan: Plan, rates: list[Rate], at: datetime) -> None:
@@ -144,12 +148,15 @@ def _worse(before: Plan, plan: Plan, rates: list[Rate]) -> bool:
     grades = {rate.grade_id for rate in (*old.rates, *rates)} | {None}
     cases = product(_lines([*old.rates, *rates]), grades, range(1, old.level_max + 1))
     return any(
-        _value(new, line, grade, level) < _value(old, line, grade, level)
+        after < before
         for line, grade, level in cases
+        for before, after in zip(
+            _value(old, line, grade, level), _value(new, line, grade, level), strict=True
+        )
     )
 
 
 def _value(terms: Terms, line: Line, grade_id: int | None, level: int) -> tuple[int, int]:
-    """Return a rate as something that can be compared: share first, then fixed fen."""
+    """Return a rate as share and fixed fen, one of them 0; neither makes up for the other."""
     rate = pick_rate(terms.rates, line, grade_id, level)
     return (rate.rate_bps or 0, rate.fixed_fen or 0) if rate else (0, 0)

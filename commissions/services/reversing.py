@@ -9,9 +9,18 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from commissions.models import Commission, Plan, Reversal
+from commissions.models import Commission, Plan, Reversal, Withdrawal
 from commissions.rules import kept, remaining_base
-from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, balances, lock_accounts, post
+from commissions.services.ledger import (
+    EXPENSE,
+    Balances,
+    Entry,
+    Kind,
+    Ref,
+    balances,
+    lock_accounts,
+    post,
+)
 from commissions.services.returning import return_unsent
 from commissions.signals import commission_reversed
 from distro.actors import SYSTEM
@@ -70,9 +79,8 @@ def _reverse(refund: Refund, at: datetime) -> int:
     takings = _takings(refund)
     if not takings:
         return 0
-    _free_money(takings, at)
-    locked = lock_accounts(one.commission.promoter_id for one in takings)
-    purses = {pk: Purse(stands.available_fen) for pk, stands in locked.items()}
+    stands = _free_money(takings, at)
+    purses = {pk: Purse(found.available_fen) for pk, found in stands.items()}
     rows = [_book(one, refund, purses[one.commission.promoter_id], at) for one in takings]
     Reversal.objects.bulk_create(rows)
     post([entry for row in rows for entry in _entries(row)], at=at)
@@ -106,18 +114,28 @@ def loss(commission: Commission) -> int:
     return max(0, commission.amount_fen - commission.reversed_fen - keeps)
 
 
-def _free_money(takings: Sequence[Taking], at: datetime) -> None:
-    """Give unsent withdrawals back where the settled part is more than what is available."""
+def _free_money(takings: Sequence[Taking], at: datetime) -> dict[int, Balances]:
+    """Lock what the takings move; return the balances that they find.
+
+    Unsent withdrawals are given back where the settled part is more than what is available.
+    All withdrawals are locked before the first account: what is available is certain then.
+    """
+    promoters = {one.commission.promoter_id for one in takings}
     settled: dict[int, int] = {}
     for one in takings:
         if one.commission.status == Commission.Status.SETTLED:
             promoter_id = one.commission.promoter_id
             settled[promoter_id] = settled.get(promoter_id, 0) + one.amount_fen
+    unsent = Withdrawal.objects.filter(promoter__in=settled, status__in=Withdrawal.UNSENT)
+    list(unsent.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+    stands = lock_accounts(promoters)
+    why = str(_("An order you earned from was refunded."))
     for promoter_id in sorted(settled):
-        short = settled[promoter_id] - balances(promoter_id).available_fen
+        short = settled[promoter_id] - stands[promoter_id].available_fen
         if short > 0:
-            why = str(_("An order you earned from was refunded."))
             return_unsent(promoter_id=promoter_id, needed_fen=short, why=why, at=at)
+            stands[promoter_id] = balances(promoter_id)
+    return stands
 
 
 def _book(one: Taking, refund: Refund, purse: Purse, at: datetime) -> Reversal:

@@ -25,8 +25,8 @@ from orders.services.placing import Address, cancel_order, place_order
 from orders.services.pricing import quote
 from orders.services.shipping import complete_order
 from orders.views import examples
-from orders.views.buyer import buyer_of
 from orders.views.examples import answered, asked
+from referrals.auth import member_of
 
 DETAIL = [answered("Order", examples.ORDER_DETAIL)]
 
@@ -51,7 +51,7 @@ class QuoteView(APIView):
         cart = QuoteRequestSerializer(data=request.data)
         cart.is_valid(raise_exception=True)
         found = quote(
-            member_id=buyer_of(request).pk,
+            member_id=member_of(request).pk,
             items=selectors.items_of(cart.wanted()),
             coupon=cart.validated_data["coupon"],
             at=clock.now(),
@@ -74,7 +74,7 @@ class OrdersView(APIView):
         """List my orders, newest first."""
         wanted = OrderFilterSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
-        rows = selectors.orders_of(buyer_of(request).pk).filter(**wanted.validated_data)
+        rows = selectors.orders_of(member_of(request).pk).filter(**wanted.validated_data)
         return page_of(request, rows, OrderSerializer, column="id")
 
     @extend_schema(
@@ -91,7 +91,7 @@ class OrdersView(APIView):
         """Place an order at the shop's prices of this moment."""
         cart = PlaceRequestSerializer(data=request.data)
         cart.is_valid(raise_exception=True)
-        member = buyer_of(request)
+        member = member_of(request)
         order = place_order(
             member_id=member.pk,
             items=selectors.items_of(cart.wanted()),
@@ -108,7 +108,7 @@ class OrderView(APIView):
     @extend_schema(operation_id="order", responses=OrderDetailSerializer, examples=DETAIL)
     def get(self, request: Request, number: str) -> Response:
         """Show one order with its lines, shipment and refunds."""
-        return show(buyer_of(request).pk, number)
+        return show(member_of(request).pk, number)
 
 
 class PayView(APIView):
@@ -125,7 +125,7 @@ class PayView(APIView):
     @idempotent(outside=True)
     def post(self, request: Request, number: str) -> Response:
         """Begin to pay; hand the answer to wx.requestPayment unchanged."""
-        at, member = clock.now(), buyer_of(request)
+        at, member = clock.now(), member_of(request)
         order = selectors.order_of(member.pk, number)
         payment = open_payment(order_id=order.pk, openid=member.openid, at=at)
         return Response(prepay(payment_id=payment.pk, at=at))
@@ -144,7 +144,7 @@ class SyncView(APIView):
     )
     def post(self, request: Request, number: str) -> Response:
         """Ask WeChat whether the order is paid; call it after wx.requestPayment."""
-        member = buyer_of(request)
+        member = member_of(request)
         order = selectors.order_of(member.pk, number)
         sync_order(order_id=order.pk, at=clock.now())
         return show(member.pk, number)
@@ -164,7 +164,7 @@ class CancelView(APIView):
     @idempotent(outside=True)
     def post(self, request: Request, number: str) -> Response:
         """Cancel an order that is not paid."""
-        member = buyer_of(request)
+        member = member_of(request)
         order = selectors.order_of(member.pk, number)
         cancel_order(order_id=order.pk, by=member.actor, why="", at=clock.now())
         return show(member.pk, number)
@@ -182,7 +182,7 @@ class ReceiveView(APIView):
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Confirm that the goods have arrived."""
-        member = buyer_of(request)
+        member = member_of(request)
         order = selectors.order_of(member.pk, number)
         complete_order(order_id=order.pk, by=member.actor, at=clock.now())
         return show(member.pk, number)

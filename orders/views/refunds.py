@@ -13,8 +13,8 @@ from orders import selectors
 from orders.serializers import RefundRequestSerializer, RefundSerializer
 from orders.services.refunds import request_refund, withdraw_refund
 from orders.views import examples
-from orders.views.buyer import buyer_of
 from orders.views.examples import answered, asked
+from referrals.auth import member_of
 
 
 def show(member_id: int, number: str, *, status: int = 200) -> Response:
@@ -42,7 +42,7 @@ class RefundRequestView(APIView):
         """Ask for goods money back per line, and for freight; the shop decides."""
         form = RefundRequestSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        member = buyer_of(request)
+        member = member_of(request)
         order = selectors.order_of(member.pk, number)
         refund = request_refund(
             order_id=order.pk,
@@ -65,7 +65,7 @@ class RefundView(APIView):
     )
     def get(self, request: Request, number: str) -> Response:
         """Show how far a refund is."""
-        return show(buyer_of(request).pk, number)
+        return show(member_of(request).pk, number)
 
 
 class RefundWithdrawView(APIView):
@@ -80,7 +80,7 @@ class RefundWithdrawView(APIView):
     @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Take back a request that the shop has not decided."""
-        member = buyer_of(request)
+        member = member_of(request)
         refund = selectors.refund_of(member.pk, number)
         withdraw_refund(refund_id=refund.pk, by=member.actor, at=clock.now())
         return show(member.pk, number)

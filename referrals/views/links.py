@@ -15,11 +15,11 @@ from distro import clock
 from distro.api.idempotency import idempotent
 from distro.api.pagination import KeysetPagination, page_of
 from referrals import selectors
-from referrals.auth import MemberActor
+from referrals.auth import MemberActor, member_of
 from referrals.explanations import binding_explained, masked_name
 from referrals.serializers import BindingOut, LinkIn, LinkOut, VisitIn, VisitOut
 from referrals.services import links
-from referrals.views.doors import address_of, member_of
+from referrals.views.doors import address_of
 
 PNG = b"\x89PNG"
 LINK = {

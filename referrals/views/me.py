@@ -14,6 +14,7 @@ from distro import clock
 from distro.api.idempotency import idempotent
 from distro.api.pagination import KeysetPagination, page_of
 from referrals import selectors
+from referrals.auth import member_of
 from referrals.models import Member, MemberToken
 from referrals.serializers import (
     LoginIn,
@@ -27,7 +28,6 @@ from referrals.serializers import (
     SubscriptionsIn,
 )
 from referrals.services import members, messages
-from referrals.views.doors import member_of
 
 
 class LoginView(APIView):

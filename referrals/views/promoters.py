@@ -14,6 +14,7 @@ from distro.api.idempotency import idempotent
 from distro.api.pagination import KeysetPagination, page_of
 from distro.errors import NotFound
 from referrals import selectors
+from referrals.auth import member_of
 from referrals.errors import AgreementOutdated
 from referrals.explanations import masked_name
 from referrals.models import Application, Member
@@ -28,7 +29,7 @@ from referrals.serializers import (
 )
 from referrals.services import identities, promoters
 from referrals.services.agreements import Evidence
-from referrals.views.doors import address_of, member_of
+from referrals.views.doors import address_of
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 AGREEMENT = {
