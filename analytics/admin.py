@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from analytics.models import Event, EventDay, FoldCursor, ShopDay
 from distro.admin_base import DayRangeFilter, ReadOnlyPage
@@ -13,7 +14,7 @@ class EventAdmin(ReadOnlyPage):
     """What members did in the mini-program."""
 
     list_display = ("occurred_at", "member", "name", "object_ref", "channel", "received_at")
-    list_filter = (("occurred_at", DayRangeFilter), "name", "channel")
+    list_filter = (("occurred_at", DayRangeFilter),)
     search_fields = ("member__no__exact", "name", "object_ref__exact")
     list_select_related = ("member",)
     fields = list_display
@@ -44,5 +45,10 @@ class EventDayAdmin(ReadOnlyPage):
 class FoldCursorAdmin(ReadOnlyPage):
     """How far the daily facts have read."""
 
+    titles = {
+        "table": _("table"),
+        "checked_id": _("checked up to row"),
+        "seen_id": _("read up to row"),
+    }
     list_display = ("table", "checked_id", "seen_id")
     ordering = ("table",)

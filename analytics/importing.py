@@ -6,7 +6,6 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
@@ -26,7 +25,8 @@ from orders.importing.staging import StagedOrder, Staging
 from orders.models import Order, OrderLine
 from orders.services.importing import Written, import_chunk
 
-CHUNK = 500  # orders written in one transaction
+CHUNK = 500  # orders written in one transaction, fewer when they have
+CHUNK_ROWS = 2_000  # so many lines
 Progress = Callable[[str, int], None]  # what is done, how much more of it
 
 
@@ -94,7 +94,15 @@ def _stage(path: Path, staging: Staging, totals: Totals, at: datetime, progress:
 
 
 def _chunks(orders: Iterator[StagedOrder]) -> Iterator[list[StagedOrder]]:
-    while chunk := list(islice(orders, CHUNK)):
+    chunk: list[StagedOrder] = []
+    rows = 0
+    for order in orders:
+        chunk.append(order)
+        rows += len(order.rows)
+        if len(chunk) == CHUNK or rows >= CHUNK_ROWS:
+            yield chunk
+            chunk, rows = [], 0
+    if chunk:
         yield chunk
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from analytics.errors import EventMalformed, EventRefused, TooManyEvents
 from analytics.rules import BATCH_MAX, EVENT_NAMES
 from analytics.services.events import Taken, Told
+from distro.api.fields import MomentField
 from referrals.models import ShareLink
 
 
@@ -19,7 +20,7 @@ class EventSerializer(serializers.Serializer[object]):
     name = serializers.CharField(
         max_length=32, help_text="One of: " + ", ".join(sorted(EVENT_NAMES))
     )
-    occurred_at = serializers.DateTimeField(help_text="With its time zone.")
+    occurred_at = MomentField(help_text="With its time zone.")
     object_ref = serializers.RegexField(
         r"^[0-9A-Za-z._/-]{0,64}$",
         required=False,

@@ -14,6 +14,7 @@ from distro.states import history
 from orders.models import Order, Sku
 from orders.selectors import PAID
 from referrals.models import Member, ShareLink
+from referrals.selectors import people
 
 PUBLISHED = [
     Campaign.Status.SCHEDULED,
@@ -169,6 +170,13 @@ def is_new_person(member: Member) -> bool:
         return False
     bought = Order.objects.filter(member=member, paid_at__lt=member.joined_at)
     return not bought.exists()
+
+
+def invited_himself(invitation: Invitation) -> bool:
+    """Say whether one person is behind the participant and the invited member (rule H1)."""
+    inviter_id, invitee_id = invitation.participation.member_id, invitation.invitee_id
+    persons = people([inviter_id, invitee_id])
+    return persons[invitee_id].is_same_as(persons[inviter_id])
 
 
 def first_sale(member_id: int) -> Order | None:

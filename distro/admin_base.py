@@ -16,7 +16,14 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 from distro import clock
 from distro.admin_actors import NamedActors, actor_of, name_actors, who_column
-from distro.admin_columns import FORM_FIELDS, amount_column, is_amount, masked_column, unit_label
+from distro.admin_columns import (
+    FORM_FIELDS,
+    amount_column,
+    is_amount,
+    masked_column,
+    titled_column,
+    unit_label,
+)
 from distro.clock import day_start
 from distro.states import history
 
@@ -64,18 +71,21 @@ def parse_day(text: object) -> date | None:
 class ShownMixin:
     """Shows fen as yuan, basis points as percent, and personal data masked without the right.
 
-    personal: field -> mask. who: fields that name an actor. The user decides what he sees, so
-    nothing is kept on the shared instance.
+    personal: field -> mask. who: fields that name an actor. titles: names of fields whose model
+    gives none. The user decides what he sees, so nothing is kept on the shared instance.
     """
 
     model: type[Model]
     personal: dict[str, Callable[[str], str]] = {}
     who: tuple[str, ...] = ()
+    titles: dict[str, Any] = {}
 
     def shown(self, request: HttpRequest, name: Any) -> Any:
         """Return what stands for a field where it is only read."""
         if name in self.masked(request):
             return masked_column(self.model, name, self.personal[name])
+        if name in self.titles:
+            return titled_column(name, self.titles[name])
         if name in self.who:
             return who_column(self.model, name)
         is_field = is_amount(name) and not hasattr(self, name) and _has_field(self.model, name)

@@ -85,6 +85,17 @@ def masked_column(model: type[Model], name: str, mask: Callable[[str], str]) -> 
     return replacing(name, named(column, name, label))
 
 
+@cache
+def titled_column(name: str, title: Any) -> Column:
+    """Return the column of a field under a name that its model does not give it."""
+
+    def column(row: Model) -> object:
+        value = getattr(row, name)
+        return EMPTY if value in (None, "") else value
+
+    return replacing(name, named(column, name, title, ordering=name))
+
+
 def amounts(title: object, value: Callable[[Any], int | None], name: str) -> Column:
     """Return a column of yuan that is computed from the row."""
 

@@ -27,6 +27,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("distro/admin.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """Return the address of the picture in the browser's tab."""
+    return static("distro/favicon.svg")
+
+
 def primary(*args: Any) -> dict[str, str]:
     """Return the colour of links and buttons."""
     return dict(BLUE)

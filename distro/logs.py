@@ -14,12 +14,12 @@ BLOT = "[redacted]"
 # Longest first: an identity number contains what looks like a phone number.
 PATTERNS = [
     (re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), BLOT),  # identity number
-    (re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)"), BLOT),  # mobile phone
+    (re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)"), BLOT),  # mobile phone
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]+"), rf"\1 {BLOT}"),
     (
         re.compile(
-            r"(?i)\b(access_token|session_key|secret|appsecret|password|token|js_code)"
-            r"([\"']?\s*[=:]\s*[\"']?)[^\s&\"',;}]+"
+            r"(?i)\b(access_token|session_key|secret|appsecret|password|token|js_code|openid|unionid)"
+            r"([\"')]?\s*[=:]\s*[\"'(]?)[^\s&\"',;})]+"
         ),
         rf"\1\2{BLOT}",
     ),
@@ -27,7 +27,7 @@ PATTERNS = [
 
 
 def redact(text: str) -> str:
-    """Blot out phone numbers, identity numbers, tokens and secrets."""
+    """Blot out phone numbers, identity numbers, WeChat accounts, tokens and secrets."""
     for pattern, replacement in PATTERNS:
         text = pattern.sub(replacement, text)
     return text

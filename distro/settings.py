@@ -24,7 +24,6 @@ VAR_DIR.mkdir(exist_ok=True)
 
 TESTING = "pytest" in sys.modules
 
-
 if not TESTING:  # a developer's own settings must not change what the tests prove
     read_env_file(Path(env_str("DOTENV_PATH", str(BASE_DIR / ".env"))))
 
@@ -79,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "distro.admin_language.AdminLanguageMiddleware",
+    "distro.api.addresses.PlainAddressMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -218,6 +218,7 @@ UNFOLD = {
     "SITE_HEADER": _("Distribution"),
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "href": "distro.admin_look.favicon"}],
     "SHOW_LANGUAGES": True,
     "STYLES": ["distro.admin_look.stylesheet"],
     "COLORS": {"primary": "distro.admin_look.primary"},
@@ -238,7 +239,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["referrals.auth.MemberTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["distro.api.parsers.ShallowJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["distro.api.throttles.ActorThrottle"],
     # Tests that want a limit set one; the others must not meet any.

@@ -145,7 +145,9 @@ def _item(request: HttpRequest, title: Any, icon: str, url: str) -> dict[str, An
     here = request.path.startswith(path) if path != reverse("admin:index") else request.path == path
     if path.endswith("/promoter/"):
         here = here and "/tree/" not in request.path
-    active = here and query == request.GET.urlencode() if query else here
+    asked = request.GET.urlencode()
+    queues = {filter_ for _title, _icon, model, filter_ in QUEUES if list_url(model) == path}
+    active = here and (asked == query if query else asked not in queues)
     return {"title": title, "icon": icon, "link": url, "active": active}
 
 

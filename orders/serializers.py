@@ -10,6 +10,7 @@ from rest_framework import serializers
 from orders.models import Category, Order, OrderLine, Product, Refund, RefundLine, Shipment, Sku
 from orders.services.placing import Address
 
+ID_MAX = 2**63 - 1  # more has no place in a column
 PHONE = r"^\+?[0-9][0-9 -]{4,18}[0-9]$"
 
 # --- Catalogue ------------------------------------------------------------------------------
@@ -54,7 +55,7 @@ class ProductDetailSerializer(ProductSerializer):
 class ProductFilterSerializer(serializers.Serializer[Any]):
     """Which products."""
 
-    category = serializers.IntegerField(required=False, min_value=1)
+    category = serializers.IntegerField(required=False, min_value=1, max_value=ID_MAX)
 
 
 # --- Quote, place ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from distro.api.fields import MomentField
 from distro.crypto import mask_id, mask_name, mask_phone
 from referrals.explanations import masked_name
 from referrals.models import Agreement, Identity, Message, Promoter, ShareLink
@@ -87,7 +88,7 @@ class MessageOut(serializers.ModelSerializer[Message]):
 class ReadIn(serializers.Serializer[Any]):
     """Up to which moment messages were read."""
 
-    until = serializers.DateTimeField(required=False, help_text="Now, if left out.")
+    until = MomentField(required=False, help_text="Now, if left out.")
 
 
 class ReadOut(serializers.Serializer[Any]):
@@ -224,7 +225,7 @@ class LinkIn(serializers.Serializer[Any]):
         help_text="Code of the product or campaign.",
     )  # fmt: skip
     channel = serializers.ChoiceField(ShareLink.Channel.choices, default=ShareLink.Channel.CHAT)
-    expires_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
+    expires_at = MomentField(required=False, default=None, allow_null=True)
 
 
 class LinkOut(serializers.ModelSerializer[ShareLink]):

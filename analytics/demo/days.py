@@ -31,7 +31,7 @@ VISITS_A_MEMBER = 0.5  # besides those of newcomers
 REJECTED_OF = 25  # one rejected application for so many promoters
 WAITING = 6  # applications that nobody has decided yet
 
-SETTLED_EVERY = 5  # days
+SETTLED_EVERY = 10  # days
 INBOX_KEPT = timedelta(days=10)  # older commissions are accrued without a message of each
 
 # What the schedule runs all day long; in the past that is lived again, once an evening.

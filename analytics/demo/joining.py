@@ -27,9 +27,9 @@ SCENES = ("1007", "1008", "1011", "1036", "1154")
 CHANNELS = [choice.value for choice in ShareLink.Channel]
 NOTES = ("喜欢你家的茶，想推荐给同事", "小区团长，有三个群", "朋友介绍来的", "做过两年社群", "")
 BY_LINK = 0.86  # of the newcomers
-LOOKED_FIRST = 0.6  # of those; the others logged in at once
-WITH_PHONE = 0.5
-WELCOMED = 0.30  # get the coupon for newcomers
+LOOKED_FIRST = 0.15  # of those, before the visit that the log-in itself is
+NAMED, WITH_PHONE = 0.75, 0.4
+WELCOMED = 0.20  # get the coupon for newcomers
 SUBMIT_IDENTITY = 0.72  # of the promoters
 
 
@@ -42,7 +42,9 @@ def come(world: World, someone: Someone, applies: str, at: datetime) -> None:
         openid=someone.openid, unionid=someone.unionid, link_code=code, device=someone.device,
         at=at,
     )  # fmt: skip
-    member = rename(member_id=result.member.pk, nickname=someone.name)
+    member = result.member
+    if applies or world.chance(NAMED):
+        member = rename(member_id=member.pk, nickname=someone.name)
     if world.chance(WITH_PHONE):
         set_phone(member_id=member.pk, phone=someone.phone)
     customer = Customer(someone, member)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Invitation, Participation, Reward
 from distro.admin_base import DayRangeFilter, ReadOnlyPage
@@ -10,6 +11,7 @@ from distro.admin_base import DayRangeFilter, ReadOnlyPage
 class ParticipationAdmin(ReadOnlyPage):
     """Who takes part in which campaign."""
 
+    titles = {"link": _("share link")}
     list_display = ("joined_at", "campaign", "member", "counted")
     list_filter = (("joined_at", DayRangeFilter), "campaign")
     search_fields = ("member__no__exact", "campaign__code", "campaign__title")
@@ -21,6 +23,7 @@ class ParticipationAdmin(ReadOnlyPage):
 class InvitationAdmin(ReadOnlyPage):
     """Who came through whom, and whether it counts."""
 
+    titles = {"campaign": _("campaign")}
     list_display = ("joined_at", "participation", "invitee", "status", "order", "counted_at")
     list_filter = (("joined_at", DayRangeFilter), "status", "campaign")
     search_fields = ("invitee__no__exact", "participation__member__no__exact")

@@ -16,6 +16,7 @@ from campaigns.models import Campaign, Invitation, Participation
 from campaigns.rules import is_within
 from campaigns.selectors import (
     first_sale,
+    invited_himself,
     inviting_participation,
     is_new_person,
     kept_fen,
@@ -101,6 +102,8 @@ def mark_sale(*, order_id: int) -> Invitation | None:
         advance(invitation, Status.LOST, by=SYSTEM, at=at, note="paid after the end")
     elif kept_fen(sale) == 0:  # heard of only after it was refunded
         advance(invitation, Status.LOST, by=SYSTEM, at=at, note="refunded")
+    elif invited_himself(invitation):
+        advance(invitation, Status.LOST, by=SYSTEM, at=at, note="same person")
     else:
         advance(invitation, Status.PAID, by=SYSTEM, at=at, order_id=sale.pk)
     return invitation
@@ -121,6 +124,9 @@ def count_sale(*, order_id: int) -> Invitation | None:
     at = order.matured_at
     if kept_fen(order) == 0:
         advance(invitation, Status.LOST, by=SYSTEM, at=at, note="refunded")
+        return invitation
+    if invited_himself(invitation):  # what tells may be known since the payment only
+        advance(invitation, Status.LOST, by=SYSTEM, at=at, note="same person")
         return invitation
     advance(invitation, Status.COUNTED, by=SYSTEM, at=at, counted_at=at)
     _count(invitation, +1)
@@ -170,4 +176,5 @@ def _lock(invitation: Invitation | None) -> Invitation | None:
     if invitation is None:
         return None
     Participation.objects.select_for_update(no_key=True).get(pk=invitation.participation_id)
-    return Invitation.objects.select_related("campaign").get(pk=invitation.pk)
+    rows = Invitation.objects.select_related("campaign", "participation")
+    return rows.get(pk=invitation.pk)

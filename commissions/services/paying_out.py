@@ -20,7 +20,7 @@ from distro.clock import beijing_day, beijing_month, day_start
 from distro.errors import brief
 from distro.states import advance
 from distro.wechat.pay import TransferRequest, pay
-from referrals.models import Identity, Promoter
+from referrals.models import Identity, Member, Promoter
 from referrals.selectors import held_promoter_ids
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _start(pk: int, at: datetime) -> bool:
     if reason := _why_never(row, promoter, owed):
         give_back(row, to=Status.REJECTED, by=SYSTEM, why=reason, at=at)
         return False
-    return _tax_is_known(row, at) and _fits_today(row, at) and _fix(row, at)
+    return _tax_is_known(row, at) and _fix(row, at)
 
 
 def _in_flight(payee_key: str) -> bool:
@@ -91,6 +91,7 @@ def _has_to_wait(row: Withdrawal, promoter: Promoter) -> bool:
     return (
         row.channel in set(reads.stopped_channels())
         or promoter.status != Promoter.Status.ACTIVE
+        or promoter.member.status != Member.Status.ACTIVE
         or promoter.pk in set(held_promoter_ids())
         or reads.has_missed_facts(promoter.pk)
     )
@@ -120,11 +121,11 @@ def _tax_is_known(row: Withdrawal, at: datetime) -> bool:
     return known
 
 
-def _fits_today(row: Withdrawal, at: datetime) -> bool:
-    """Put off to tomorrow what passes the channel's sum of today."""
+def _fits_today(row: Withdrawal, net_fen: int, at: datetime) -> bool:
+    """Put off to tomorrow what passes the channel's sum of today; an empty day takes any."""
     today = beijing_day(at)
     limit = reads.payout_policy_at(at).channel_day_max_fen
-    if reads.sent_on(row.openid, today) + row.amount_fen <= limit:
+    if reads.sent_on(row.openid, today) + net_fen <= limit:
         return True
     tomorrow = day_start(today + timedelta(days=1))
     Withdrawal.objects.filter(pk=row.pk).update(not_before=tomorrow)
@@ -138,6 +139,8 @@ def _fix(row: Withdrawal, at: datetime) -> bool:
     net, limits = row.amount_fen - tax, reads.limits_of(reads.payout_policy_at(at))
     if not limits.single_min_fen <= net <= limits.single_max_fen:
         give_back(row, to=Status.REJECTED, by=SYSTEM, why=fail_reasons.OUT_OF_LIMITS, at=at)
+        return False
+    if not _fits_today(row, net, at):
         return False
     request = TransferRequest(
         out_bill_no=row.number, openid=row.openid, amount_fen=net, remark=REMARK,

@@ -98,6 +98,11 @@ def _takings(refund: Refund) -> list[Taking]:
 
 def loss(commission: Commission) -> int:
     """Return how much more of a commission must go, with its line as it is now, in fen."""
+    return max(0, commission.kept_fen - keeps(commission))
+
+
+def keeps(commission: Commission) -> int:
+    """Return what a promoter keeps of a commission after the refunds of its line, in fen."""
     line = commission.line
     left = remaining_base(
         commission.base_fen,
@@ -105,13 +110,12 @@ def loss(commission: Commission) -> int:
         line.refunded_fen,
         margin=commission.plan.base == Plan.Base.MARGIN,
     )
-    keeps = kept(
+    return kept(
         amount_fen=commission.amount_fen,
         base_fen=commission.base_fen,
         left_fen=left,
         rate_bps=None if commission.capped else commission.rate_bps,
     )
-    return max(0, commission.amount_fen - commission.reversed_fen - keeps)
 
 
 def _free_money(takings: Sequence[Taking], at: datetime) -> dict[int, Balances]:

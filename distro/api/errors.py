@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core import signals
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -39,6 +39,14 @@ class Unreadable(DomainError):
     status = 400
 
 
+class BodyTooLarge(DomainError):
+    """The body has more bytes than a request needs."""
+
+    code = "body_too_large"
+    message = _("The body of the request is too large.")
+    status = 413
+
+
 class StillReferenced(DomainError):
     """Other rows need the row that was to be deleted."""
 
@@ -62,6 +70,7 @@ SAME: dict[type[Exception], type[DomainError]] = {
     exceptions.PermissionDenied: NotAllowed,
     exceptions.Throttled: TooMany,
     exceptions.ParseError: Unreadable,
+    RequestDataTooBig: BodyTooLarge,
     ProtectedError: StillReferenced,
     RestrictedError: StillReferenced,
 }

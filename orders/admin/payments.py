@@ -128,6 +128,7 @@ class RefundAdmin(ReadOnlyPage):
 class RefundLineAdmin(ReadOnlyPage):
     """Parts of refunds."""
 
+    titles = {"refund": _("refund")}
     list_display = ("refund", "line", "quantity", "amount_fen")
     list_filter = (("refund__requested_at", DayRangeFilter),)
     search_fields = ("refund__out_refund_no__exact", "line__order__number__startswith")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,13 @@ from distro.csvfiles import FORMULA
 from distro.errors import BadAmount
 from distro.money import FEN_MAX, parse_yuan
 from orders.importing.columns import COLUMNS, FIELDS
+from orders.importing.reading import SURPLUS
 
 QUANTITY_MAX = 10_000
 LINE_MAX = 100_000
 TIME = "%Y-%m-%d %H:%M:%S"
+YEAR_MIN = 1970
+ROUNDED = re.compile(r"\d(\.\d+)?[Ee]\+\d+")  # what a spreadsheet makes of a long number
 LENGTHS = {
     "order_no": 64,
     "buyer_no": 64,
@@ -47,6 +51,8 @@ def parse(
     """Return a row's values by field (amounts in fen, times in Beijing) and its faults."""
     values: dict[str, Any] = {}
     faults = []
+    if cells.get(SURPLUS):
+        faults.append(Fault(line, "", _("has more cells than the first line; is a comma quoted?")))
     for column in COLUMNS:
         text = cells.get(column.field, "")
         try:
@@ -71,6 +77,8 @@ def _text(field: str, text: str) -> str:
         raise Wrong(_("is longer than %(most)s characters") % {"most": LENGTHS[field]})
     if not text.isprintable():
         raise Wrong(_("holds a control character"))
+    if ROUNDED.fullmatch(text):
+        raise Wrong(_("was rounded by a spreadsheet; make the column text there"))
     return text
 
 
@@ -97,9 +105,12 @@ def _time(field: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text, TIME).replace(tzinfo=BEIJING)
+        time = datetime.strptime(text, TIME).replace(tzinfo=BEIJING)
     except ValueError:
         raise Wrong(_("must be a time like 2026-01-31 12:00:00")) from None
+    if time.year < YEAR_MIN:
+        raise Wrong(_("lies before the year %(year)s") % {"year": YEAR_MIN})
+    return time
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {

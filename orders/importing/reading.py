@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from openpyxl import load_workbook
@@ -19,6 +22,11 @@ from orders.importing.columns import BY_TITLE, COLUMNS
 ENCODINGS = ("utf-8-sig", "gb18030")
 SAMPLE_BYTES = 1 << 20
 CELL_CHARS = 1000  # longer cells are cut when read: no column holds so much
+EXACT_MAX = 10**15  # a spreadsheet keeps fifteen digits of a number
+ALMOST = 1e-6  # yuan; what a sum of a spreadsheet may be off
+SURPLUS = "+"  # the key of what stands beyond the last column
+
+UNREADABLE = (InvalidFileException, BadZipFile, zlib.error, ParseError, KeyError, EOFError)
 
 Cells = Sequence[str]
 Row = tuple[int, dict[str, str]]
@@ -79,16 +87,23 @@ def _csv_lines(file: Any) -> Iterator[tuple[int, Cells]]:
 def _open_xlsx(path: Path) -> Iterator[Iterator[tuple[int, Cells]]]:
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, BadZipFile, KeyError, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         raise FileNotReadable(reason=type(error).__name__) from None
     try:
-        sheet = book.worksheets[0]
-        yield (
-            (number, [_cell(value) for value in cells])
-            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1)
-        )
+        yield _xlsx_lines(book)
     finally:
         book.close()
+
+
+def _xlsx_lines(book: Any) -> Iterator[tuple[int, Cells]]:
+    """Give the rows that are there, not those that the file says it has: many writers err."""
+    try:
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+            yield number, [_cell(value) for value in cells]
+    except UNREADABLE as error:
+        raise FileNotReadable(reason=type(error).__name__) from None
 
 
 def _cell(value: object) -> str:
@@ -97,9 +112,20 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    if type(value) is float:
-        return f"{value:.2f}" if value != int(value) else str(int(value))
+    if type(value) in (int, float):
+        return _number(value)  # type: ignore[arg-type]
     return str(value)
+
+
+def _number(value: float) -> str:
+    """Write a number in full; one that lost digits as spreadsheets show it, to be refused."""
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= EXACT_MAX:
+        return f"{value:.14E}"
+    if value == int(value):
+        return str(int(value))
+    return f"{value:.2f}" if abs(value - round(value, 2)) < ALMOST else repr(value)
 
 
 def _rows(lines: Iterator[tuple[int, Cells]]) -> Iterator[Row]:
@@ -111,10 +137,12 @@ def _rows(lines: Iterator[tuple[int, Cells]]) -> Iterator[Row]:
 
 
 def _body(fields: Sequence[str], lines: Iterator[tuple[int, Cells]]) -> Iterator[Row]:
+    width = len(fields)
     for number, cells in lines:
-        if any(cells):
-            values = [cell.strip(" \u3000")[:CELL_CHARS] for cell in cells]
-            yield number, dict(zip(fields, [*values, *[""] * len(fields)], strict=False))
+        values = [cell.strip(" \u3000")[:CELL_CHARS] for cell in cells]
+        if any(values):
+            row = dict(zip(fields, [*values, *[""] * width], strict=False))
+            yield number, row | {SURPLUS: "".join(values[width:])}
 
 
 def header(cells: Cells) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from distro.money import FEN_MAX
 from orders.importing.parsing import Fault
 from orders.importing.staging import StagedOrder
 from orders.models import (
@@ -91,8 +93,8 @@ def _keep(
 
 def agree(order: StagedOrder) -> list[Fault]:
     """Return what the rows of one order contradict each other in."""
-    first = order.rows[0][1]
-    numbers = [row["line_no"] for _line, row in order.rows]
+    first_line, first = order.rows[0]
+    numbers = Counter(row["line_no"] for _line, row in order.rows)
     faults = [
         Fault(line, name, _("differs from the other lines of the order"))
         for line, row in order.rows
@@ -102,8 +104,11 @@ def agree(order: StagedOrder) -> list[Fault]:
     faults += [
         Fault(line, "line_no", _("stands twice in the order"))
         for line, row in order.rows
-        if numbers.count(row["line_no"]) > 1
+        if numbers[row["line_no"]] > 1
     ]
+    if sum(row["paid_amount"] + row["freight"] for _line, row in order.rows) > FEN_MAX:
+        why = _("the lines of the order come to more than 100000000.00 yuan")
+        faults.append(Fault(first_line, "paid_amount", why))
     return faults
 
 
@@ -265,16 +270,18 @@ def _attribute(
 
 
 def _line(order: Order, row: Values, directory: Directory) -> OrderLine:
+    sku = directory.skus[row["sku_code"]]
     return OrderLine(
         order=order,
         line_no=row["line_no"],
-        sku=directory.skus[row["sku_code"]],
+        sku=sku,
         sku_code=row["sku_code"],
         title=row["product_name"],
         quantity=row["quantity"],
         price_fen=row["paid_amount"] // row["quantity"],
         goods_fen=row["paid_amount"],
         paid_fen=row["paid_amount"],
+        cost_fen=sku.cost_fen * row["quantity"],
         refunded_fen=row["refunded_amount"],
     )
 

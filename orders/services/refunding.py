@@ -224,8 +224,10 @@ def book_closed(*, order: Order, refund: Refund, by: Actor, at: datetime, why: s
 
 
 def _restock(order: Order, refund: Refund) -> None:
-    """Put back what never left the house."""
+    """Put back what never left the house; an imported order took nothing from it."""
     if order.status != Order.Status.PAID or order.shipped_at is not None:
+        return
+    if order.source == Order.Source.IMPORT:
         return
     rows = refund.lines.select_related("line")
     stock.give_back({row.line.sku_id: row.quantity for row in rows})

@@ -84,6 +84,15 @@ class AgreementAcceptanceAdmin(ReadOnlyPage):
     list_display = ("accepted_at", "member", "agreement", "body_sha256", "ip_truncated")
     list_filter = (("accepted_at", DayRangeFilter), "agreement")
     search_fields = ("member__no", "member__nickname", "=row_hash")
+    titles = {
+        "user_agent": _("device"),
+        "client_time": _("time on the phone"),
+        "app_version": _("version of the mini-program"),
+        "page_path": _("page"),
+        "action": _("what was pressed"),
+        "prev_row_hash": _("hash of the row before"),
+        "row_hash": _("hash of this row"),
+    }
     list_select_related = ("member", "agreement")
     fields = (
         ("accepted_at", "member", "agreement"),

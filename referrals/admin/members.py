@@ -190,6 +190,7 @@ class IdentityAdmin(ReadOnlyPage):
 class MemberTokenAdmin(ReadOnlyPage):
     """Log-ins of devices."""
 
+    titles = {"member": _("member")}
     list_display = ("member", "device", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_filter = (("created_at", DayRangeFilter), ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("member__no", "member__nickname")
@@ -214,7 +215,6 @@ class MessageAdmin(ReadOnlyPage):
     list_display = ("created_at", "member", "title", "body", "read_at")
     list_filter = (
         ("created_at", DayRangeFilter),
-        "kind",
         ("read_at", admin.EmptyFieldListFilter),
     )
     search_fields = ("member__no", "member__nickname", "title")
@@ -226,6 +226,7 @@ class MessageAdmin(ReadOnlyPage):
 class SubscribeQuotaAdmin(ReadOnlyAdminMixin, Page):
     """How many subscribe messages a member still accepts."""
 
+    titles = {"member": _("member")}
     list_display = ("member", "template", "left")
     list_filter = ("template",)
     search_fields = ("member__no", "member__nickname")

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from distro.admin_base import DayRangeFilter, Page, ReadOnlyPage, ReadOnlyRows
@@ -43,7 +45,7 @@ class PromoterAdmin(ReadOnlyPage):
     fields = (
         ("code", "member", "status"),
         ("grade", "approved_at"),
-        ("parent", "upline_2", "upline_3"),
+        ("parent", "in_tree"),
     )
     inlines = (HoldRows,)
     actions_detail = ("suspend", "reinstate", "hold")
@@ -81,6 +83,12 @@ class PromoterAdmin(ReadOnlyPage):
         ("tree/<int:node>/", "referrals_promoter_tree_node", tree_page),
         ("tree/<int:node>/rows/", "referrals_promoter_tree_rows", tree_rows),
     )
+
+    @admin.display(description=_("Promoter tree"))
+    def in_tree(self, promoter: Promoter) -> str:
+        """Lead to the promoter's place in the tree."""
+        url = reverse("admin:referrals_promoter_tree_node", args=[promoter.pk])
+        return format_html('<a class="text-link" href="{}">{}</a>', url, _("Team page"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Keep the newest first; mptt's own order would sort the whole tree."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from distro.actors import SYSTEM, Actor
@@ -37,7 +37,7 @@ def submit_identity(*, member_id: int, name: str, id_number: str, at: datetime) 
         if not is_new:
             _submit_again(identity, content, at)
         if not selectors.policy_at(at).identity_review:
-            advance(identity, Identity.Status.VERIFIED, by=SYSTEM, at=at, decided_at=at)
+            _accept(identity, by=SYSTEM, at=at)
         return identity
 
 
@@ -66,7 +66,7 @@ def verify_identity(*, identity_id: int, by: Actor, at: datetime) -> Identity:
     with transaction.atomic():
         identity = Identity.objects.select_for_update().get(pk=identity_id)
         _refuse_taken(identity.id_index, identity.member_id)
-        advance(identity, Identity.Status.VERIFIED, by=by, at=at, decided_at=at, reason="")
+        _accept(identity, by=by, at=at)
         return identity
 
 
@@ -96,6 +96,15 @@ def reject_identity(*, identity_id: int, reason: str, by: Actor, at: datetime) -
             at=at,
         )
         return identity
+
+
+def _accept(identity: Identity, *, by: Actor, at: datetime) -> None:
+    """Verify an identity; of two accounts at the same moment the constraint lets one through."""
+    try:
+        with transaction.atomic():
+            advance(identity, Identity.Status.VERIFIED, by=by, at=at, decided_at=at, reason="")
+    except IntegrityError:
+        raise IdentityTaken(field="id_number") from None
 
 
 def _refuse_taken(id_index: str, member_id: int) -> None:

@@ -135,7 +135,7 @@ def _record_arrival(member: Member, link: ShareLink, arrival: Arrival) -> None:
     """Keep the link that brought a new person: those right of this package count by it."""
     record_visit(
         link=link,
-        visit_key=f"login:{member.pk}",
+        visit_key=f"login/{member.pk}",  # no phone can write such a key
         member_id=member.pk,
         device=arrival.device,
         ip="",

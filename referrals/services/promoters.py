@@ -65,10 +65,11 @@ def apply_to_promote(
 def approve_application(*, application_id: int, by: Actor, at: datetime) -> Promoter:
     """Make an applicant a promoter, below the upline noted when he applied.
 
-    Raises IllegalTransition, AlreadyPromoter.
+    Raises IllegalTransition, AlreadyPromoter, MemberBlocked, MemberClosed.
     """
     with transaction.atomic():
         application = Application.objects.select_related("member").get(pk=application_id)
+        selectors.refuse_inactive(application.member)
         advance(application, Application.Status.APPROVED, by=by, at=at, decided_at=at)
         if Promoter.objects.filter(member=application.member_id).exists():
             raise AlreadyPromoter

@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -102,6 +103,29 @@ def test_every_list_of_things_that_happen_takes_a_range_of_days():
                 assert answer.context["cl"].result_count == 0, (model, entry)
                 assert client.get(first, {f"{entry[0]}_from": "nonsense"}).status_code == 200
     assert ranged > 40
+
+
+# Words that are the same in Chinese.
+SAME = {"openid", "unionid", "SHA-256"}
+
+
+def test_every_label_of_every_page_is_chinese():
+    fill()
+    client = owner()
+    foreign = []
+    for model in MODELS:
+        row = model._base_manager.order_by("-pk").first()
+        page = client.get(url(model, "changelist"))
+        labels = [label_for_field(n, model, page.context["cl"].model_admin)
+                  for n in page.context["cl"].list_display if n != "action_checkbox"]  # fmt: skip
+        form = client.get(url(model, "change", row.pk))
+        for fieldset in form.context["adminform"]:
+            labels += [str(line.field["label"]) if line.is_readonly else str(line.field.label)
+                       for fields in fieldset for line in fields]  # fmt: skip
+        for inline in form.context["inline_admin_formsets"]:
+            labels += [str(field["label"]) for field in inline.fields()]
+        foreign += [f"{model.__name__}: {x}" for x in labels if str(x).isascii() and x not in SAME]
+    assert "; ".join(sorted(set(foreign))) == ""
 
 
 def test_the_tree_reads_one_level_whatever_lies_below():

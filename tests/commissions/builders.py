@@ -74,7 +74,7 @@ def make_attributed(
         order=order,
         channel=Payment.Channel.WECHAT,
         out_trade_no=f"T{order.number}",
-        amount_fen=goods,
+        amount_fen=fields["paid_fen"],
         status=Payment.Status.SUCCEEDED,
         created_at=AT,
         succeeded_at=AT,
@@ -113,7 +113,10 @@ def refund_line(line: OrderLine, amount_fen: int, at: datetime = AT) -> Refund:
     line.refresh_from_db()
     OrderLine.objects.filter(pk=line.pk).update(refunded_fen=line.refunded_fen + amount_fen)
     order = Order.objects.get(pk=line.order_id)
-    Order.objects.filter(pk=order.pk).update(refunded_fen=order.refunded_fen + amount_fen)
+    fields: dict[str, Any] = {"refunded_fen": order.refunded_fen + amount_fen}
+    if fields["refunded_fen"] == order.paid_fen:
+        fields |= {"status": Order.Status.REFUNDED, "refunded_at": at}
+    Order.objects.filter(pk=order.pk).update(**fields)
     return refund
 
 

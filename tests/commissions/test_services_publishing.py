@@ -182,3 +182,75 @@ def test_the_database_refuses_a_rate_that_cannot_be(kw: dict[str, Any], at: date
     plan = draft(effective_from=at)
     with pytest.raises(IntegrityError), transaction.atomic():
         PlanRate.objects.create(**{"plan": plan, "level": 1} | kw)
+
+
+FIXED = {"rate_bps": None, "fixed_fen": 500}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (FIXED, {"rate_bps": 1}),  # from five yuan a piece to one ten-thousandth
+        ({"rate_bps": 1000}, {"rate_bps": None, "fixed_fen": 1_000_000}),
+        (FIXED, {"rate_bps": None, "fixed_fen": 499}),
+    ],
+)
+def test_no_other_kind_of_rate_comes_round_the_notice(
+    old: dict[str, Any], new: dict[str, Any], at: datetime
+) -> None:
+    before = draft(old, effective_from=at, level_max=1)
+    publish_plan(plan_id=before.pk, by=OWNER, at=at)
+    after = draft(new, effective_from=at + timedelta(days=6), level_max=1)
+    with pytest.raises(errors.PlanStartsTooEarly):
+        publish_plan(plan_id=after.pk, by=OWNER, at=at)
+
+
+def test_a_product_without_skus_is_looked_at_too(at: datetime) -> None:
+    """Its SKUs may be made tomorrow, when the plan cannot be changed any more."""
+    sku = make_sku()
+    product, _deleted = sku.product, sku.delete()
+    special = {"rate_bps": 1600, "scope": "product", "product": product}
+    plan = accepted(draft(L1, L2, special, effective_from=at), at)
+    with pytest.raises(errors.PlanRatesPassCap):
+        publish_plan(plan_id=plan.pk, by=OWNER, at=at)
+
+
+def test_a_worse_rate_of_a_product_without_skus_needs_notice(at: datetime) -> None:
+    sku = make_sku()
+    product, _deleted = sku.product, sku.delete()
+    special = {"rate_bps": 1600, "scope": "product", "product": product}
+    old = draft(L1, special, effective_from=at, level_max=1)
+    publish_plan(plan_id=old.pk, by=OWNER, at=at)
+    new = draft(L1, effective_from=at + timedelta(days=6), level_max=1)
+    with pytest.raises(errors.PlanStartsTooEarly):
+        publish_plan(plan_id=new.pk, by=OWNER, at=at)
+
+
+def test_a_published_plan_does_not_become_a_draft_again(at: datetime) -> None:
+    plan = draft(L1, effective_from=at, level_max=1)
+    publish_plan(plan_id=plan.pk, by=OWNER, at=at)
+    doors = [
+        lambda: Plan.objects.filter(pk=plan.pk).update(status="draft"),
+        lambda: PlanRate.objects.filter(plan=plan).update(published=False),
+        lambda: PlanRate.objects.filter(plan=plan).update(plan=draft(effective_from=at)),
+        lambda: PlanRate.objects.bulk_create([PlanRate(plan=plan, level=2, rate_bps=1)]),
+        lambda: PlanRate.objects.create(plan=plan, level=2, rate_bps=1, published=True),
+        lambda: Plan.objects.filter(pk=plan.pk)._raw_delete("default"),
+        lambda: connection.cursor().execute("UPDATE commissions_plan SET status = 'draft'"),
+        lambda: connection.cursor().execute("UPDATE commissions_planrate SET rate_bps = 1"),
+        lambda: connection.cursor().execute("DELETE FROM commissions_planrate"),
+    ]
+    for door in doors:
+        with pytest.raises(DatabaseError), transaction.atomic():
+            door()
+    plan.refresh_from_db()
+    assert (plan.status, plan.rates.get().rate_bps) == ("published", 1000)
+
+
+def test_what_an_accrual_said_stays_said(at: datetime) -> None:
+    make_plan(1000)
+    accrue(order_id=make_attributed(make_chain(1), 10_000).pk, at=at)
+    for change in ({"outcome": "no_plan"}, {"base_fen": 1}, {"cap_fen": 1}, {"plan": None}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Accrual.objects.update(**change)
+    assert Accrual.objects.get().outcome == "accrued"

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+from distro.checks import refuse_bad_combinations
 
 KEY = base64.b64encode(b"k" * 32).decode()
 SANDBOX = "http://127.0.0.1:8001"
@@ -71,7 +74,7 @@ def test_a_good_combination_is_let_through(settings: Any, base: dict[str, Any]) 
         (STAGING, {"DEMO_CLOCK": True, "WECHAT_API_BASE": SANDBOX}, ["distro.E003"]),
         (STAGING, {"DEMO_CLOCK": True, "WECHATPAY_GATEWAY": SANDBOX}, ["distro.E003"]),
         (DEVELOPMENT, {"WECHATPAY_GATEWAY": "https://api2.mch.weixin.qq.com"}, ALL_DEMO := [
-            "distro.E001", "distro.E002", "distro.E003", "distro.E011",
+            "distro.E001", "distro.E002", "distro.E003", "distro.E009", "distro.E011",
         ]),
         (DEVELOPMENT, REAL, ALL_DEMO),
         (DEVELOPMENT, {"FIELD_KEYS": []}, ["distro.E010"]),
@@ -107,14 +110,25 @@ def test_a_bad_combination_is_refused(
     assert found(settings, base, change) == ids
 
 
-def test_the_published_keys_are_refused_in_production(settings: Any) -> None:
+@pytest.mark.parametrize("base", [STAGING, PRODUCTION], ids=["staging", "prod"])
+def test_the_published_keys_are_refused_beside_real_data(
+    settings: Any, base: dict[str, Any]
+) -> None:
     change = {
         "SECRET_KEY": settings.INSECURE_SECRET_KEY,
         "FIELD_KEYS": [f"1:{KEY}", settings.INSECURE_FIELD_KEY],
         "BLIND_INDEX_KEY": settings.INSECURE_BLIND_INDEX_KEY,
     }
-    assert found(settings, PRODUCTION, change) == ["distro.E009"]
+    assert found(settings, base, change) == ["distro.E009"]
     assert len(run_checks(tags=["distro"])) == len(change)
+
+
+def test_gunicorn_does_not_start_with_a_bad_combination(settings: Any) -> None:
+    found(settings, PRODUCTION, {})
+    refuse_bad_combinations()
+    settings.DEMO_CLOCK = True
+    with pytest.raises(ImproperlyConfigured, match=r"distro\.E003.*DEMO_CLOCK"):
+        refuse_bad_combinations()
 
 
 def test_every_missing_key_is_named(settings: Any) -> None:

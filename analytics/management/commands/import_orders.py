@@ -38,6 +38,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         rejects = options["rejects"] or path.with_name(f"{path.name}.rejects.csv")
+        if rejects.resolve() == path.resolve():
+            raise CommandError("--rejects would overwrite the file that is imported.")
         try:
             with Bars() as bars:
                 totals = import_history(
