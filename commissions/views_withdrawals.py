@@ -20,7 +20,7 @@ from commissions.services.transferring import take_transfer_notice
 from commissions.services.withdrawals import cancel_withdrawal, quote, request_withdrawal
 from distro import clock
 from distro.api.idempotency import idempotent
-from distro.api.pagination import page_of
+from distro.api.pagination import KeysetPagination, page_of
 from orders.views.notices import NoticeView
 from referrals.auth import member_of
 
@@ -86,6 +86,8 @@ class WithdrawalQuoteView(APIView):
 
 class WithdrawalsView(APIView):
     """A promoter's withdrawals."""
+
+    pagination_class = KeysetPagination
 
     @extend_schema(
         operation_id="list_withdrawals",

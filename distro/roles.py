@@ -11,7 +11,6 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
-from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.utils.translation import gettext_lazy as _
 
@@ -22,12 +21,6 @@ LABELS = {
     OPERATOR: _("Operator"),
     FINANCE: _("Finance"),
     SUPPORT: _("Support"),
-}
-
-# Rights that no model brings: (app, model, codename) -> name.
-EXTRA = {
-    ("commissions", "commission", "export_commission"): "Can export commissions",
-    ("orders", "order", "view_delivery"): "Can see where an order goes until it is shipped",
 }
 
 EDIT = "view add change delete"
@@ -122,13 +115,6 @@ def sync_after_migrate(sender: AppConfig, using: str = "default", **kwargs: Any)
 
 def sync(app: str) -> None:
     """Write the rights of every role in one app; what the table does not give is taken away."""
-    for (label, model, codename), name in EXTRA.items():
-        kind = ContentType.objects.filter(app_label=label, model=model).first()
-        if label == app and kind:
-            defaults = {"name": name}
-            Permission.objects.get_or_create(
-                content_type=kind, codename=codename, defaults=defaults
-            )
     there = list(
         Permission.objects.filter(content_type__app_label=app).select_related("content_type")
     )

@@ -17,8 +17,8 @@ def advance(
 ) -> None:
     """Move a row to the state `to` with its other changes, safe against a concurrent move.
 
-    The row's model has a field `status` and the complete map TRANSITIONS. Afterwards the row is
-    as in the database. Raises IllegalTransition, also when another worker moved it first.
+    The row's model has a field `status` and the complete map TRANSITIONS. Afterwards the row shows
+    what was written. Raises IllegalTransition, also when another worker moved it first.
     """
     require_transaction("advance()")
     old: str = row.status  # type: ignore[attr-defined]
@@ -37,7 +37,16 @@ def advance(
         why=why,
         at=at,
     )
-    row.refresh_from_db()
+    _show(row, {"status": to, **changes})
+
+
+def _show(row: Model, changes: dict[str, object]) -> None:
+    """Let the row in hand show what was written; ask the database only for what it computed."""
+    computed = [name for name, value in changes.items() if hasattr(value, "resolve_expression")]
+    for name in changes.keys() - computed:
+        setattr(row, name, changes[name])
+    if computed:
+        row.refresh_from_db(fields=computed)
 
 
 def history(row: Model) -> QuerySet[StateChange]:
@@ -53,5 +62,10 @@ def _label(row: Model) -> str:
 
 
 def _refusal(row: Model, old: str, to: str) -> IllegalTransition:
-    name = f"{row._meta.verbose_name} {row.pk}"
-    return IllegalTransition(row=name, from_status=str(old), to_status=str(to))
+    field = row._meta.get_field("status")
+    labels = dict(field.flatchoices)  # type: ignore[union-attr]
+    return IllegalTransition(
+        row=f"{row._meta.verbose_name} {row}",
+        from_status=labels.get(old, old),
+        to_status=labels.get(to, to),
+    )

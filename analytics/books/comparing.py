@@ -22,10 +22,10 @@ def sums(rows: QuerySet[Any], by: str, *what: str) -> Sums:
 
 def differ(name: str, found: Sums, wanted: Sums) -> Iterator[str]:
     """Yield a fault for each key whose sums differ; a missing key is 0."""
-    for key in sorted(found.keys() | wanted.keys(), key=str):
-        one, other = found.get(key, 0), wanted.get(key, 0)
-        if one != other:
-            yield f"{name} {key}: {one} instead of {other}"
+    keys = found.keys() | wanted.keys()
+    wrong = [key for key in keys if found.get(key, 0) != wanted.get(key, 0)]
+    for key in sorted(wrong, key=str):
+        yield f"{name} {key}: {found.get(key, 0)} instead of {wanted.get(key, 0)}"
 
 
 def each(name: str, rows: Iterable[Model]) -> Iterator[str]:

@@ -27,12 +27,12 @@ from referrals.bulk import place_pending
 from referrals.services.bindings import expire_bindings
 
 MESSAGES_A_DAY = 10_000
-VISITS_A_MEMBER = 0.5  # besides those of newcomers
+VISITS_A_MEMBER = 0.2  # besides those of newcomers
 REJECTED_OF = 25  # one rejected application for so many promoters
 WAITING = 6  # applications that nobody has decided yet
 
-SETTLED_EVERY = 10  # days
-INBOX_KEPT = timedelta(days=10)  # older commissions are accrued without a message of each
+SETTLED_EVERY = 15  # days
+INBOX_KEPT = timedelta(days=7)  # older commissions are accrued without a message of each
 
 # What the schedule runs all day long; in the past that is lived again, once an evening.
 EVENING: tuple[Callable[..., int], ...] = (
@@ -93,7 +93,7 @@ def _arrivals(world: World, people: Sequence[Someone]) -> list[list[tuple[Someon
     asking = rng.sample(early, scale.promoters - founders + rejected)
     decisions = dict.fromkeys(range(founders), "approve")
     decisions |= dict.fromkeys(asking, "approve") | dict.fromkeys(asking[:rejected], "reject")
-    late = range(len(people) * 9 // 10, len(people) - 1)
+    late = range(len(people) * 9 // 10, max(len(people) * 24 // 25, len(people) - 3))
     decisions |= dict.fromkeys(rng.sample(late, waiting), "wait")
     counts = growing(len(people) - founders, scale.days, rng=rng)
     days: list[list[tuple[Someone, str]]] = []
@@ -122,7 +122,8 @@ def _live_one(world: World, end: datetime, *, whole: bool) -> None:
             settle_due(at=end)
         withdrawing.pay_day(world, end)
         if end == world.end:
-            withdrawing.leave_open(world, end)
+            for part in (joining, selling, withdrawing):
+                part.leave_open(world, end)
         outbox.deliver(at=end, limit=MESSAGES_A_DAY)
         _hand_out_coupons(world)
 

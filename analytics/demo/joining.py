@@ -12,7 +12,6 @@ from campaigns.services.coupons import grant
 from campaigns.services.inviting import join_campaign
 from referrals.errors import OwnCode
 from referrals.models import Identity, Member, Promoter, ShareLink
-from referrals.selectors import promoter_of
 from referrals.services.agreements import Evidence
 from referrals.services.identities import reject_identity, submit_identity, verify_identity
 from referrals.services.links import create_link, open_link
@@ -27,9 +26,11 @@ SCENES = ("1007", "1008", "1011", "1036", "1154")
 CHANNELS = [choice.value for choice in ShareLink.Channel]
 NOTES = ("喜欢你家的茶，想推荐给同事", "小区团长，有三个群", "朋友介绍来的", "做过两年社群", "")
 BY_LINK = 0.86  # of the newcomers
+NEW_ONES_LEAD = 30  # the newer a promoter, the busier: so the tree grows deep
 LOOKED_FIRST = 0.15  # of those, before the visit that the log-in itself is
-NAMED, WITH_PHONE = 0.75, 0.4
-WELCOMED = 0.20  # get the coupon for newcomers
+NAMED, WITH_PHONE = 0.6, 0.3
+WELCOMED = 0.12  # get the coupon for newcomers
+NAMES_LEFT = 5
 SUBMIT_IDENTITY = 0.72  # of the promoters
 
 
@@ -56,7 +57,7 @@ def come(world: World, someone: Someone, applies: str, at: datetime) -> None:
     world.customers.append(customer)
     world.by_member[member.pk] = customer
     if applies:
-        hours = (2, 60) if world.links else (0.2, 1)
+        hours = (2, 60 if applies != "wait" else 12) if world.links else (0.2, 1)
         world.agenda.note(world.soon(at, *hours), partial(apply, world, customer, applies))
 
 
@@ -124,7 +125,7 @@ def refuse(world: World, application_id: int, at: datetime) -> None:
 def approve(world: World, customer: Customer, application_id: int, at: datetime) -> None:
     """Approve an application; the new promoter shares, and gives his name some days later."""
     approve_application(application_id=application_id, by=world.shop.operator, at=at)
-    weight = world.rng.paretovariate(1.3)
+    weight = world.rng.paretovariate(1.3) * (1 + len(world.links) / NEW_ONES_LEAD)
     link = _share(world, customer, ShareLink.Target.HOME, "", at)
     world.add_link(link.code, weight)
     if world.chance(0.5):
@@ -171,8 +172,9 @@ def take_part(world: World, at: datetime) -> None:
         world.add_link(part.link.code, world.rng.paretovariate(1.2) * 1.5)
 
 
-def promoter_of_customer(customer: Customer) -> Promoter:
-    """Return the promoter that a customer is."""
-    promoter = promoter_of(customer.member.pk)
-    assert promoter is not None
-    return promoter
+def leave_open(world: World, at: datetime) -> None:
+    """Leave some names to be verified, for the queue to show."""
+    unnamed = Promoter.objects.filter(member__identity=None).order_by("-pk")
+    for member_id in list(unnamed.values_list("member_id", flat=True)[:NAMES_LEFT]):
+        someone = world.by_member[member_id].someone
+        submit_identity(member_id=member_id, name=someone.name, id_number=someone.id_number, at=at)

@@ -101,7 +101,8 @@ def _light() -> Iterator[None]:
     current_app.conf.task_always_eager = True  # no worker may send what belongs to the past
     gc.set_threshold(*GARBAGE)
     logging.disable(logging.WARNING)
-    _pragma("synchronous = OFF")
+    for quick in ("synchronous = OFF", "temp_store = MEMORY", "cache_size = -65536"):
+        _pragma(quick)
     try:
         yield
     finally:
@@ -109,7 +110,8 @@ def _light() -> Iterator[None]:
         current_app.conf.task_always_eager = eager
         gc.set_threshold(*threshold)
         logging.disable(logging.NOTSET)
-        _pragma("synchronous = NORMAL")
+        for usual in ("synchronous = NORMAL", "temp_store = DEFAULT", "cache_size = -2000"):
+            _pragma(usual)
         _pragma("wal_checkpoint(TRUNCATE)")
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")

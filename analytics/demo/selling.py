@@ -25,11 +25,19 @@ REASONS = ("不想要了", "尺寸不合适", "包装破损", "买多了", "与�
 SIZES, SIZE_WEIGHTS = (1, 2, 3), (70, 22, 8)  # different goods in an order
 PIECES, PIECE_WEIGHTS = (1, 2, 3), (85, 12, 3)
 NEWCOMERS = 120  # who joined last and buy most of all
-BROWSED = 0.25  # of the orders; of the others the mini-program told nothing
+BROWSED = 0.15  # of the orders; of the others the mini-program told nothing
 FORGOTTEN = 0.03  # orders that nobody pays
-RECEIPT_TAPPED = 0.85  # of the buyers; the others' orders complete by themselves
+LEFT = (1.0, 0.4, 1.0, 0.2, 1.0)  # of the newest orders: what is asked back at the end
+RECEIPT_TAPPED = 0.93  # of the buyers; the others' orders complete by themselves
 # Share of the paid orders -> what becomes of them; the rest is kept.
-BEFORE_SHIPPING, WHOLE, PART, GOODWILL, REFUSED, TAKEN_BACK = 0.025, 0.02, 0.03, 0.006, 0.005, 0.004
+BEFORE_SHIPPING, WHOLE, PART, GOODWILL, REFUSED, TAKEN_BACK = (
+    0.014,
+    0.012,
+    0.02,
+    0.005,
+    0.004,
+    0.003,
+)
 
 
 def buy(world: World, over_http: bool, at: datetime) -> None:
@@ -184,3 +192,19 @@ def decide(world: World, customer: Customer, refund: Refund, decision: str, at: 
         withdraw_refund(refund_id=refund.pk, by=customer.member.actor, at=at)
     else:
         approve_refund(refund_id=refund.pk, by=by, at=at)
+
+
+# --- The last evening -----------------------------------------------------------------------
+
+
+def leave_open(world: World, at: datetime) -> None:
+    """Leave refunds to be decided and orders to be paid, for the queues to show."""
+    paid = Order.objects.filter(status=Order.Status.PAID, paid_fen__gt=0).order_by("-pk")
+    for order, portion in zip(paid.select_related("member"), LEFT):
+        items, freight_fen = _share_of(order, portion)
+        request_refund(
+            order_id=order.pk, lines=items, freight_fen=freight_fen,
+            reason=world.rng.choice(REASONS), by=order.member.actor, at=at,
+        )  # fmt: skip
+    for _ in range(2):
+        forget(world, at)

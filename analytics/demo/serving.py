@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
@@ -99,14 +98,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def serve(port: int) -> None:
     """Serve and do the periodic work until interrupted or terminated."""
+    application = get_wsgi_application()  # configures the logs anew
+    logging.root.setLevel(logging.WARNING)  # a line for each request would hide the rest
     logging.getLogger("django.server").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         server = ThreadedWSGIServer((HOST, port), WSGIRequestHandler, ipv6=False)
     except OSError:
         raise PortInUse(port) from None
     server.daemon_threads = True
-    server.set_app(get_wsgi_application())
+    server.set_app(application)
     stop = threading.Event()
     worker = threading.Thread(target=tick, args=(stop,), daemon=True)
     worker.start()
@@ -120,8 +120,16 @@ def serve(port: int) -> None:
         worker.join(END_S)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGINT and SIGTERM both raise KeyboardInterrupt, also where a shell had them ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before):
+            signal.signal(number, handler)
 
 
 def tick(stop: threading.Event) -> None:

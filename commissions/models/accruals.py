@@ -206,6 +206,7 @@ class Commission(models.Model):
                 name="commission_due",
             ),
         ]
+        permissions = [("export_commission", _("Can export commissions"))]
 
     def __str__(self) -> str:
         return f"{self.order} L{self.level}"

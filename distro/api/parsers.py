@@ -22,7 +22,7 @@ class ShallowJSONParser(JSONParser):
     ) -> Any:
         """Return the content; raise ParseError."""
         try:
-            data = super().parse(stream, media_type, parser_context)  # type: ignore[arg-type]
+            data = super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError from None
         if is_deeper(data, DEPTH_MAX):

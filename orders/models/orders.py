@@ -167,6 +167,9 @@ class Order(models.Model):
                 name="order_to_mature",
             ),
         ]
+        permissions = [
+            ("view_delivery", _("Can see where an order goes until it is shipped")),
+        ]
 
     def __str__(self) -> str:
         return self.number

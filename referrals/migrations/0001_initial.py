@@ -8,379 +8,982 @@ import distro.crypto
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Grade',
+            name="Grade",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(max_length=32, unique=True, verbose_name='code')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('rank', models.PositiveSmallIntegerField(default=0, verbose_name='rank')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.SlugField(max_length=32, unique=True, verbose_name="code")),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                ("rank", models.PositiveSmallIntegerField(default=0, verbose_name="rank")),
             ],
             options={
-                'verbose_name': 'grade',
-                'verbose_name_plural': 'grades',
+                "verbose_name": "grade",
+                "verbose_name_plural": "grades",
             },
         ),
         migrations.CreateModel(
-            name='Agreement',
+            name="Agreement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.SlugField(default='promoter', max_length=32, verbose_name='code')),
-                ('version', models.PositiveIntegerField(verbose_name='version')),
-                ('title', models.CharField(max_length=100, verbose_name='title')),
-                ('body', models.TextField(verbose_name='text')),
-                ('body_sha256', models.CharField(blank=True, max_length=64, verbose_name='SHA-256 of the text')),
-                ('effective_from', models.DateTimeField(verbose_name='effective from')),
-                ('published_at', models.DateTimeField(blank=True, null=True, verbose_name='published at')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.SlugField(default="promoter", max_length=32, verbose_name="code")),
+                ("version", models.PositiveIntegerField(verbose_name="version")),
+                ("title", models.CharField(max_length=100, verbose_name="title")),
+                ("body", models.TextField(verbose_name="text")),
+                (
+                    "body_sha256",
+                    models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the text"),
+                ),
+                ("effective_from", models.DateTimeField(verbose_name="effective from")),
+                (
+                    "published_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="published at"),
+                ),
             ],
             options={
-                'verbose_name': 'agreement',
-                'verbose_name_plural': 'agreements',
-                'constraints': [models.UniqueConstraint(fields=('code', 'version'), name='agreement_version_once')],
+                "verbose_name": "agreement",
+                "verbose_name_plural": "agreements",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("code", "version"), name="agreement_version_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Member',
+            name="Member",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('no', models.CharField(max_length=32, unique=True, verbose_name='member no.')),
-                ('openid', models.CharField(blank=True, max_length=64, null=True, unique=True, verbose_name='openid')),
-                ('unionid', models.CharField(blank=True, db_index=True, max_length=64, null=True, verbose_name='unionid')),
-                ('nickname', models.CharField(blank=True, max_length=64, verbose_name='nickname')),
-                ('phone', distro.crypto.EncryptedTextField(blank=True, default='', verbose_name='phone')),
-                ('phone_index', models.CharField(blank=True, db_index=True, default='', max_length=64)),
-                ('external_no', models.CharField(blank=True, help_text='Number of this person in the system the history was imported from.', max_length=64, null=True, unique=True, verbose_name='external no.')),
-                ('status', models.CharField(choices=[('active', 'Active'), ('blocked', 'Blocked'), ('closed', 'Closed')], default='active', max_length=16, verbose_name='status')),
-                ('excluded', models.BooleanField(default=False, help_text='Staff and test accounts.', verbose_name='left out of metrics')),
-                ('joined_at', models.DateTimeField(db_index=True, verbose_name='joined at')),
-                ('inviter', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invitees', to='referrals.member', verbose_name='inviter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("no", models.CharField(max_length=32, unique=True, verbose_name="member no.")),
+                (
+                    "openid",
+                    models.CharField(
+                        blank=True, max_length=64, null=True, unique=True, verbose_name="openid"
+                    ),
+                ),
+                (
+                    "unionid",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=64, null=True, verbose_name="unionid"
+                    ),
+                ),
+                ("nickname", models.CharField(blank=True, max_length=64, verbose_name="nickname")),
+                (
+                    "phone",
+                    distro.crypto.EncryptedTextField(blank=True, default="", verbose_name="phone"),
+                ),
+                (
+                    "phone_index",
+                    models.CharField(blank=True, db_index=True, default="", max_length=64),
+                ),
+                (
+                    "external_no",
+                    models.CharField(
+                        blank=True,
+                        help_text="Number of this person in the system the history was imported from.",
+                        max_length=64,
+                        null=True,
+                        unique=True,
+                        verbose_name="external no.",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("blocked", "Blocked"),
+                            ("closed", "Closed"),
+                        ],
+                        default="active",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "excluded",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Staff and test accounts.",
+                        verbose_name="left out of metrics",
+                    ),
+                ),
+                ("joined_at", models.DateTimeField(db_index=True, verbose_name="joined at")),
+                (
+                    "inviter",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="invitees",
+                        to="referrals.member",
+                        verbose_name="inviter",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'member',
-                'verbose_name_plural': 'members',
+                "verbose_name": "member",
+                "verbose_name_plural": "members",
             },
         ),
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', distro.crypto.EncryptedTextField(verbose_name='real name')),
-                ('id_number', distro.crypto.EncryptedTextField(verbose_name='ID number')),
-                ('id_index', models.CharField(db_index=True, max_length=64)),
-                ('status', models.CharField(choices=[('pending', 'Waiting'), ('verified', 'Verified'), ('rejected', 'Rejected')], default='pending', max_length=16, verbose_name='status')),
-                ('submitted_at', models.DateTimeField(verbose_name='submitted at')),
-                ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided at')),
-                ('reason', models.CharField(blank=True, max_length=200, verbose_name='reason')),
-                ('member', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='identity', to='referrals.member', verbose_name='member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", distro.crypto.EncryptedTextField(verbose_name="real name")),
+                ("id_number", distro.crypto.EncryptedTextField(verbose_name="ID number")),
+                ("id_index", models.CharField(db_index=True, max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Waiting"),
+                            ("verified", "Verified"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("submitted_at", models.DateTimeField(verbose_name="submitted at")),
+                (
+                    "decided_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="decided at"),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
+                (
+                    "member",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="identity",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'identity',
-                'verbose_name_plural': 'identities',
-                'permissions': [('view_personal_data', 'Can see phones, names and ID numbers in clear')],
+                "verbose_name": "identity",
+                "verbose_name_plural": "identities",
+                "permissions": [
+                    ("view_personal_data", "Can see phones, names and ID numbers in clear")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AgreementAcceptance',
+            name="AgreementAcceptance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('body_sha256', models.CharField(max_length=64, verbose_name='SHA-256 of the text')),
-                ('openid_hmac', models.CharField(blank=True, max_length=64)),
-                ('accepted_at', models.DateTimeField(verbose_name='accepted at')),
-                ('client_time', models.CharField(blank=True, max_length=40)),
-                ('ip_truncated', models.CharField(blank=True, max_length=64, verbose_name='address (shortened)')),
-                ('ip_hmac', models.CharField(blank=True, max_length=64)),
-                ('user_agent', models.CharField(blank=True, max_length=200)),
-                ('app_version', models.CharField(blank=True, max_length=32)),
-                ('page_path', models.CharField(blank=True, max_length=128)),
-                ('action', models.CharField(default='checkbox+button', max_length=32)),
-                ('prev_row_hash', models.CharField(blank=True, max_length=64)),
-                ('row_hash', models.CharField(max_length=64, unique=True)),
-                ('agreement', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='acceptances', to='referrals.agreement', verbose_name='agreement')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='acceptances', to='referrals.member', verbose_name='member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "body_sha256",
+                    models.CharField(max_length=64, verbose_name="SHA-256 of the text"),
+                ),
+                ("openid_hmac", models.CharField(blank=True, max_length=64)),
+                ("accepted_at", models.DateTimeField(verbose_name="accepted at")),
+                ("client_time", models.CharField(blank=True, max_length=40)),
+                (
+                    "ip_truncated",
+                    models.CharField(blank=True, max_length=64, verbose_name="address (shortened)"),
+                ),
+                ("ip_hmac", models.CharField(blank=True, max_length=64)),
+                ("user_agent", models.CharField(blank=True, max_length=200)),
+                ("app_version", models.CharField(blank=True, max_length=32)),
+                ("page_path", models.CharField(blank=True, max_length=128)),
+                ("action", models.CharField(default="checkbox+button", max_length=32)),
+                ("prev_row_hash", models.CharField(blank=True, max_length=64)),
+                ("row_hash", models.CharField(max_length=64, unique=True)),
+                (
+                    "agreement",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="acceptances",
+                        to="referrals.agreement",
+                        verbose_name="agreement",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="acceptances",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'agreement acceptance',
-                'verbose_name_plural': 'agreement acceptances',
+                "verbose_name": "agreement acceptance",
+                "verbose_name_plural": "agreement acceptances",
             },
         ),
         migrations.CreateModel(
-            name='MemberToken',
+            name="MemberToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('device', models.CharField(blank=True, max_length=64, verbose_name='device')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('expires_at', models.DateTimeField(verbose_name='expires at')),
-                ('last_used_at', models.DateTimeField(blank=True, null=True, verbose_name='last used at')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked at')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='referrals.member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("device", models.CharField(blank=True, max_length=64, verbose_name="device")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                (
+                    "last_used_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last used at"),
+                ),
+                (
+                    "revoked_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tokens",
+                        to="referrals.member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'member token',
-                'verbose_name_plural': 'member tokens',
+                "verbose_name": "member token",
+                "verbose_name_plural": "member tokens",
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32, verbose_name='kind')),
-                ('key', models.CharField(max_length=100, unique=True)),
-                ('title', models.CharField(max_length=64, verbose_name='title')),
-                ('body', models.CharField(max_length=400, verbose_name='text')),
-                ('page', models.CharField(blank=True, max_length=128, verbose_name='page')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('read_at', models.DateTimeField(blank=True, null=True, verbose_name='read at')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='referrals.member', verbose_name='member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32, verbose_name="kind")),
+                ("key", models.CharField(max_length=100, unique=True)),
+                ("title", models.CharField(max_length=64, verbose_name="title")),
+                ("body", models.CharField(max_length=400, verbose_name="text")),
+                ("page", models.CharField(blank=True, max_length=128, verbose_name="page")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("read_at", models.DateTimeField(blank=True, null=True, verbose_name="read at")),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'message',
-                'verbose_name_plural': 'messages',
+                "verbose_name": "message",
+                "verbose_name_plural": "messages",
             },
         ),
         migrations.CreateModel(
-            name='Promoter',
+            name="Promoter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=32, unique=True, verbose_name='promoter no.')),
-                ('tree_id', models.BigIntegerField(db_index=True, editable=False)),
-                ('lft', models.BigIntegerField(editable=False)),
-                ('rght', models.BigIntegerField(editable=False)),
-                ('level', models.PositiveIntegerField(editable=False)),
-                ('pending', models.BooleanField(default=False, editable=False)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('suspended', 'Suspended'), ('closed', 'Closed')], default='active', max_length=16, verbose_name='status')),
-                ('approved_at', models.DateTimeField(db_index=True, verbose_name='approved at')),
-                ('grade', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='referrals.grade', verbose_name='grade')),
-                ('member', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='promoter', to='referrals.member', verbose_name='member')),
-                ('parent', mptt.fields.TreeForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='referrals.promoter', verbose_name='upline')),
-                ('upline_1', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='referrals.promoter')),
-                ('upline_2', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='referrals.promoter')),
-                ('upline_3', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='referrals.promoter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=32, unique=True, verbose_name="promoter no.")),
+                ("tree_id", models.BigIntegerField(db_index=True, editable=False)),
+                ("lft", models.BigIntegerField(editable=False)),
+                ("rght", models.BigIntegerField(editable=False)),
+                ("level", models.PositiveIntegerField(editable=False)),
+                ("pending", models.BooleanField(default=False, editable=False)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("suspended", "Suspended"),
+                            ("closed", "Closed"),
+                        ],
+                        default="active",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                ("approved_at", models.DateTimeField(db_index=True, verbose_name="approved at")),
+                (
+                    "grade",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="referrals.grade",
+                        verbose_name="grade",
+                    ),
+                ),
+                (
+                    "member",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="promoter",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
+                (
+                    "parent",
+                    mptt.fields.TreeForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="referrals.promoter",
+                        verbose_name="upline",
+                    ),
+                ),
+                (
+                    "upline_1",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="referrals.promoter",
+                    ),
+                ),
+                (
+                    "upline_2",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="referrals.promoter",
+                    ),
+                ),
+                (
+                    "upline_3",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="referrals.promoter",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'promoter',
-                'verbose_name_plural': 'promoters',
-                'base_manager_name': 'objects',
+                "verbose_name": "promoter",
+                "verbose_name_plural": "promoters",
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
-            name='Hold',
+            name="Hold",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=200, verbose_name='reason')),
-                ('opened_by', models.CharField(max_length=64, verbose_name='opened by')),
-                ('opened_at', models.DateTimeField(verbose_name='opened at')),
-                ('lifted_by', models.CharField(blank=True, max_length=64, verbose_name='lifted by')),
-                ('lifted_at', models.DateTimeField(blank=True, null=True, verbose_name='lifted at')),
-                ('promoter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='referrals.promoter', verbose_name='promoter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.CharField(max_length=200, verbose_name="reason")),
+                ("opened_by", models.CharField(max_length=64, verbose_name="opened by")),
+                ("opened_at", models.DateTimeField(verbose_name="opened at")),
+                (
+                    "lifted_by",
+                    models.CharField(blank=True, max_length=64, verbose_name="lifted by"),
+                ),
+                (
+                    "lifted_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="lifted at"),
+                ),
+                (
+                    "promoter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="holds",
+                        to="referrals.promoter",
+                        verbose_name="promoter",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'hold',
-                'verbose_name_plural': 'holds',
+                "verbose_name": "hold",
+                "verbose_name_plural": "holds",
             },
         ),
         migrations.CreateModel(
-            name='Application',
+            name="Application",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('pending', 'Waiting'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='pending', max_length=16, verbose_name='status')),
-                ('note', models.CharField(blank=True, max_length=200, verbose_name='note of the applicant')),
-                ('reason', models.CharField(blank=True, max_length=200, verbose_name='reason of the decision')),
-                ('requested_at', models.DateTimeField(verbose_name='requested at')),
-                ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided at')),
-                ('acceptance', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='referrals.agreementacceptance', verbose_name='signed agreement')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='applications', to='referrals.member', verbose_name='member')),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='referrals.promoter', verbose_name='upline')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Waiting"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True, max_length=200, verbose_name="note of the applicant"
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True, max_length=200, verbose_name="reason of the decision"
+                    ),
+                ),
+                ("requested_at", models.DateTimeField(verbose_name="requested at")),
+                (
+                    "decided_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="decided at"),
+                ),
+                (
+                    "acceptance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="referrals.agreementacceptance",
+                        verbose_name="signed agreement",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="applications",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="referrals.promoter",
+                        verbose_name="upline",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'promoter application',
-                'verbose_name_plural': 'promoter applications',
+                "verbose_name": "promoter application",
+                "verbose_name_plural": "promoter applications",
             },
         ),
         migrations.CreateModel(
-            name='ReferralPolicy',
+            name="ReferralPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('effective_from', models.DateTimeField(unique=True, verbose_name='effective from')),
-                ('gate', models.CharField(choices=[('everyone', 'Everyone'), ('review', 'By application with review')], default='review', max_length=16, verbose_name='who may become a promoter')),
-                ('binding_mode', models.CharField(choices=[('first_touch', 'First touch'), ('last_touch', 'Last touch'), ('register_only', 'Registration only')], default='first_touch', max_length=16, verbose_name='binding mode')),
-                ('binding_days', models.PositiveIntegerField(blank=True, help_text='Empty: for ever.', null=True, verbose_name='binding valid for (days)')),
-                ('protection_days', models.PositiveIntegerField(default=30, verbose_name='protection window (days)')),
-                ('identity_review', models.BooleanField(default=True, help_text='Off only in the demo: a well-formed identity is accepted at once.', verbose_name='identities are reviewed by staff')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "effective_from",
+                    models.DateTimeField(unique=True, verbose_name="effective from"),
+                ),
+                (
+                    "gate",
+                    models.CharField(
+                        choices=[
+                            ("everyone", "Everyone"),
+                            ("review", "By application with review"),
+                        ],
+                        default="review",
+                        max_length=16,
+                        verbose_name="who may become a promoter",
+                    ),
+                ),
+                (
+                    "binding_mode",
+                    models.CharField(
+                        choices=[
+                            ("first_touch", "First touch"),
+                            ("last_touch", "Last touch"),
+                            ("register_only", "Registration only"),
+                        ],
+                        default="first_touch",
+                        max_length=16,
+                        verbose_name="binding mode",
+                    ),
+                ),
+                (
+                    "binding_days",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Empty: for ever.",
+                        null=True,
+                        verbose_name="binding valid for (days)",
+                    ),
+                ),
+                (
+                    "protection_days",
+                    models.PositiveIntegerField(
+                        default=30, verbose_name="protection window (days)"
+                    ),
+                ),
+                (
+                    "identity_review",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off only in the demo: a well-formed identity is accepted at once.",
+                        verbose_name="identities are reviewed by staff",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'referral policy',
-                'verbose_name_plural': 'referral policies',
-                'constraints': [models.CheckConstraint(condition=models.Q(('binding_days__isnull', True), ('binding_days__gte', 1), _connector='OR'), name='policy_binding_days_positive')],
+                "verbose_name": "referral policy",
+                "verbose_name_plural": "referral policies",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("binding_days__isnull", True),
+                            ("binding_days__gte", 1),
+                            _connector="OR",
+                        ),
+                        name="policy_binding_days_positive",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ShareLink',
+            name="ShareLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=16, unique=True, verbose_name='code')),
-                ('target', models.CharField(choices=[('home', 'Home page'), ('product', 'Product'), ('campaign', 'Campaign'), ('recruit', 'Become a promoter')], default='home', max_length=16, verbose_name='target')),
-                ('target_ref', models.CharField(blank=True, max_length=64, verbose_name='target object')),
-                ('channel', models.CharField(choices=[('chat', 'Chat'), ('group', 'Group'), ('moments', 'Moments'), ('poster', 'Poster'), ('store', 'Offline store'), ('other', 'Other')], default='chat', max_length=16, verbose_name='channel')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked at')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='share_links', to='referrals.member', verbose_name='shared by')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=16, unique=True, verbose_name="code")),
+                (
+                    "target",
+                    models.CharField(
+                        choices=[
+                            ("home", "Home page"),
+                            ("product", "Product"),
+                            ("campaign", "Campaign"),
+                            ("recruit", "Become a promoter"),
+                        ],
+                        default="home",
+                        max_length=16,
+                        verbose_name="target",
+                    ),
+                ),
+                (
+                    "target_ref",
+                    models.CharField(blank=True, max_length=64, verbose_name="target object"),
+                ),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("chat", "Chat"),
+                            ("group", "Group"),
+                            ("moments", "Moments"),
+                            ("poster", "Poster"),
+                            ("store", "Offline store"),
+                            ("other", "Other"),
+                        ],
+                        default="chat",
+                        max_length=16,
+                        verbose_name="channel",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="expires at"),
+                ),
+                (
+                    "revoked_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="share_links",
+                        to="referrals.member",
+                        verbose_name="shared by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'share link',
-                'verbose_name_plural': 'share links',
+                "verbose_name": "share link",
+                "verbose_name_plural": "share links",
             },
         ),
         migrations.CreateModel(
-            name='Binding',
+            name="Binding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mode', models.CharField(choices=[('first_touch', 'First touch'), ('last_touch', 'Last touch'), ('register_only', 'Registration only'), ('import', 'Import'), ('manual', 'By staff')], max_length=16, verbose_name='mode')),
-                ('started_at', models.DateTimeField(verbose_name='started at')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
-                ('protected_until', models.DateTimeField(blank=True, null=True, verbose_name='protected until')),
-                ('reason', models.CharField(blank=True, max_length=200, verbose_name='reason')),
-                ('made_by', models.CharField(max_length=64, verbose_name='made by')),
-                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('end_reason', models.CharField(blank=True, choices=[('expired', 'Expired'), ('rebound', 'Bound to another promoter'), ('staff', 'Ended by staff')], max_length=16, verbose_name='end reason')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='bindings', to='referrals.member', verbose_name='customer')),
-                ('promoter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='bindings', to='referrals.promoter', verbose_name='promoter')),
-                ('link', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='bindings', to='referrals.sharelink', verbose_name='share link')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[
+                            ("first_touch", "First touch"),
+                            ("last_touch", "Last touch"),
+                            ("register_only", "Registration only"),
+                            ("import", "Import"),
+                            ("manual", "By staff"),
+                        ],
+                        max_length=16,
+                        verbose_name="mode",
+                    ),
+                ),
+                ("started_at", models.DateTimeField(verbose_name="started at")),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="expires at"),
+                ),
+                (
+                    "protected_until",
+                    models.DateTimeField(blank=True, null=True, verbose_name="protected until"),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
+                ("made_by", models.CharField(max_length=64, verbose_name="made by")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "end_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("expired", "Expired"),
+                            ("rebound", "Bound to another promoter"),
+                            ("staff", "Ended by staff"),
+                        ],
+                        max_length=16,
+                        verbose_name="end reason",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bindings",
+                        to="referrals.member",
+                        verbose_name="customer",
+                    ),
+                ),
+                (
+                    "promoter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bindings",
+                        to="referrals.promoter",
+                        verbose_name="promoter",
+                    ),
+                ),
+                (
+                    "link",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bindings",
+                        to="referrals.sharelink",
+                        verbose_name="share link",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'customer binding',
-                'verbose_name_plural': 'customer bindings',
+                "verbose_name": "customer binding",
+                "verbose_name_plural": "customer bindings",
             },
         ),
         migrations.CreateModel(
-            name='SubscribeQuota',
+            name="SubscribeQuota",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('template', models.CharField(max_length=64, verbose_name='template')),
-                ('left', models.PositiveIntegerField(default=0, verbose_name='messages left')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quotas', to='referrals.member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("template", models.CharField(max_length=64, verbose_name="template")),
+                ("left", models.PositiveIntegerField(default=0, verbose_name="messages left")),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="quotas",
+                        to="referrals.member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'subscribe quota',
-                'verbose_name_plural': 'subscribe quotas',
+                "verbose_name": "subscribe quota",
+                "verbose_name_plural": "subscribe quotas",
             },
         ),
         migrations.CreateModel(
-            name='Visit',
+            name="Visit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('visit_key', models.CharField(max_length=64, unique=True)),
-                ('device_hmac', models.CharField(blank=True, max_length=64)),
-                ('ip_hmac', models.CharField(blank=True, max_length=64)),
-                ('ip_truncated', models.CharField(blank=True, max_length=64, verbose_name='address (shortened)')),
-                ('scene', models.CharField(blank=True, max_length=16, verbose_name='WeChat scene')),
-                ('occurred_at', models.DateTimeField(db_index=True, verbose_name='occurred at')),
-                ('link', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='referrals.sharelink', verbose_name='share link')),
-                ('member', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='referrals.member', verbose_name='member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("visit_key", models.CharField(max_length=64, unique=True)),
+                ("device_hmac", models.CharField(blank=True, max_length=64)),
+                ("ip_hmac", models.CharField(blank=True, max_length=64)),
+                (
+                    "ip_truncated",
+                    models.CharField(blank=True, max_length=64, verbose_name="address (shortened)"),
+                ),
+                ("scene", models.CharField(blank=True, max_length=16, verbose_name="WeChat scene")),
+                ("occurred_at", models.DateTimeField(db_index=True, verbose_name="occurred at")),
+                (
+                    "link",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="visits",
+                        to="referrals.sharelink",
+                        verbose_name="share link",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="visits",
+                        to="referrals.member",
+                        verbose_name="member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'visit',
-                'verbose_name_plural': 'visits',
+                "verbose_name": "visit",
+                "verbose_name_plural": "visits",
             },
         ),
         migrations.AddConstraint(
-            model_name='member',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'blocked', 'closed'])), name='member_status_known'),
+            model_name="member",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["active", "blocked", "closed"])),
+                name="member_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='member',
-            constraint=models.CheckConstraint(condition=models.Q(('inviter__isnull', True), models.Q(('inviter', models.F('id')), _negated=True), _connector='OR'), name='member_not_own_inviter'),
+            model_name="member",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("inviter__isnull", True),
+                    models.Q(("inviter", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="member_not_own_inviter",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'verified', 'rejected'])), name='identity_status_known'),
+            model_name="identity",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "verified", "rejected"])),
+                name="identity_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'verified')), fields=('id_index',), name='identity_one_payee'),
+            model_name="identity",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "verified")),
+                fields=("id_index",),
+                name="identity_one_payee",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='agreementacceptance',
-            constraint=models.UniqueConstraint(fields=('agreement', 'member'), name='acceptance_once_a_member'),
+            model_name="agreementacceptance",
+            constraint=models.UniqueConstraint(
+                fields=("agreement", "member"), name="acceptance_once_a_member"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='agreementacceptance',
-            constraint=models.UniqueConstraint(condition=models.Q(('prev_row_hash', ''), _negated=True), fields=('prev_row_hash',), name='acceptance_chain_is_a_line'),
+            model_name="agreementacceptance",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("prev_row_hash", ""), _negated=True),
+                fields=("prev_row_hash",),
+                name="acceptance_chain_is_a_line",
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['member', '-id'], name='message_by_member'),
+            model_name="message",
+            index=models.Index(fields=["member", "-id"], name="message_by_member"),
         ),
         migrations.AddIndex(
-            model_name='promoter',
-            index=models.Index(fields=['tree_id', 'lft'], name='promoter_labels'),
+            model_name="promoter",
+            index=models.Index(fields=["tree_id", "lft"], name="promoter_labels"),
         ),
         migrations.AddIndex(
-            model_name='promoter',
-            index=models.Index(condition=models.Q(('pending', True)), fields=['id'], name='promoter_pending'),
+            model_name="promoter",
+            index=models.Index(
+                condition=models.Q(("pending", True)), fields=["id"], name="promoter_pending"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promoter',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'suspended', 'closed'])), name='promoter_status_known'),
+            model_name="promoter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["active", "suspended", "closed"])),
+                name="promoter_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promoter',
-            constraint=models.CheckConstraint(condition=models.Q(('parent__isnull', True), models.Q(('parent', models.F('id')), _negated=True), _connector='OR'), name='promoter_not_own_parent'),
+            model_name="promoter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("parent__isnull", True),
+                    models.Q(("parent", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="promoter_not_own_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promoter',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('parent__isnull', True), ('upline_1__isnull', True)), models.Q(('parent__isnull', False), ('upline_1', models.F('parent'))), _connector='OR'), name='promoter_upline_1_is_parent'),
+            model_name="promoter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("parent__isnull", True), ("upline_1__isnull", True)),
+                    models.Q(("parent__isnull", False), ("upline_1", models.F("parent"))),
+                    _connector="OR",
+                ),
+                name="promoter_upline_1_is_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promoter',
-            constraint=models.UniqueConstraint(condition=models.Q(('parent__isnull', True)), fields=('tree_id',), name='promoter_one_root_a_tree'),
+            model_name="promoter",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("parent__isnull", True)),
+                fields=("tree_id",),
+                name="promoter_one_root_a_tree",
+            ),
         ),
         migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('lifted_at__isnull', True)), fields=['promoter'], name='hold_open'),
+            model_name="hold",
+            index=models.Index(
+                condition=models.Q(("lifted_at__isnull", True)),
+                fields=["promoter"],
+                name="hold_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='application',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'approved', 'rejected'])), name='application_status_known'),
+            model_name="application",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "approved", "rejected"])),
+                name="application_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='application',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('member',), name='application_one_open'),
+            model_name="application",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "pending")),
+                fields=("member",),
+                name="application_one_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='sharelink',
-            index=models.Index(fields=['member', '-id'], name='share_link_by_member'),
+            model_name="sharelink",
+            index=models.Index(fields=["member", "-id"], name="share_link_by_member"),
         ),
         migrations.AddIndex(
-            model_name='binding',
-            index=models.Index(fields=['promoter', '-id'], name='binding_by_promoter'),
+            model_name="binding",
+            index=models.Index(fields=["promoter", "-id"], name="binding_by_promoter"),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('member',), name='binding_one_open'),
+            model_name="binding",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at__isnull", True)),
+                fields=("member",),
+                name="binding_one_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__isnull', True), ('expires_at__gt', models.F('started_at')), _connector='OR'), name='binding_expires_after_start'),
+            model_name="binding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("expires_at__isnull", True),
+                    ("expires_at__gt", models.F("started_at")),
+                    _connector="OR",
+                ),
+                name="binding_expires_after_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('end_reason', ''), ('ended_at__isnull', True)), models.Q(('ended_at__isnull', False), models.Q(('end_reason', ''), _negated=True)), _connector='OR'), name='binding_end_has_reason'),
+            model_name="binding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("end_reason", ""), ("ended_at__isnull", True)),
+                    models.Q(
+                        ("ended_at__isnull", False), models.Q(("end_reason", ""), _negated=True)
+                    ),
+                    _connector="OR",
+                ),
+                name="binding_end_has_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='subscribequota',
-            constraint=models.UniqueConstraint(fields=('member', 'template'), name='quota_once'),
+            model_name="subscribequota",
+            constraint=models.UniqueConstraint(fields=("member", "template"), name="quota_once"),
         ),
         migrations.AddIndex(
-            model_name='visit',
-            index=models.Index(condition=models.Q(('device_hmac', ''), _negated=True), fields=['device_hmac', 'occurred_at'], name='visit_by_device'),
+            model_name="visit",
+            index=models.Index(
+                condition=models.Q(("device_hmac", ""), _negated=True),
+                fields=["device_hmac", "occurred_at"],
+                name="visit_by_device",
+            ),
         ),
     ]

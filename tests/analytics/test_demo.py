@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from random import Random
+from threading import Thread
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -99,42 +100,18 @@ def test_the_sandbox_is_started_and_ended(tmp_path):
 
 
 def test_a_foreign_server_at_the_sandbox_s_port_is_refused(tmp_path):
-    with socket.socket() as other:
-        other.bind((serving.HOST, 0))
-        other.listen()
-        other.settimeout(0.1)
-        url = f"http://127.0.0.1:{other.getsockname()[1]}"
-        other.close()
-        with subprocess.Popen(  # answers, but is no sandbox
-            [sys.executable, "-m", "http.server", url.rpartition(":")[2], "--bind", serving.HOST],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as foreign:
-            try:
-                wait_for(int(url.rpartition(":")[2]))
-                with pytest.raises(serving.PortInUse), serving.sandbox(url, tmp_path):
-                    pass
-            finally:
-                foreign.terminate()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection((serving.HOST, port), 0.1).close()
-        except OSError:
-            continue
-        else:
-            return
-    pytest.fail(f"nothing listens on {port}")
+    with HTTPServer((serving.HOST, 0), BaseHTTPRequestHandler) as foreign:
+        Thread(target=foreign.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{foreign.server_port}"
+        with pytest.raises(serving.PortInUse), serving.sandbox(url, tmp_path):
+            pass
+        foreign.shutdown()
 
 
 # --- People ---------------------------------------------------------------------------------
 
 
 def test_id_numbers_pass_and_differ(at):
-    from random import Random
-
     rng = Random(1)
     numbers = [id_number(n, rng) for n in range(1, 2_001)]
     assert len(set(numbers)) == 2_000
@@ -142,8 +119,6 @@ def test_id_numbers_pass_and_differ(at):
 
 
 def test_a_count_is_spread_whole_over_growing_days():
-    from random import Random
-
     days = growing(FULL.orders, FULL.days, rng=Random(1))
     assert sum(days) == FULL.orders
     assert sum(days[:40]) < sum(days[-40:])

@@ -19,7 +19,7 @@ from distro.facts import hear, unhear
 from distro.models import MissedFact
 from orders.models import Order
 from orders.signals import order_matured, order_paid
-from referrals.models import Message, ShareLink, Visit
+from referrals.models import Member, Message, ShareLink, Visit
 from referrals.services.members import login
 from tests.campaigns.parts import (
     ENDS,
@@ -144,6 +144,28 @@ def test_a_second_account_of_one_person_is_not_new() -> None:
     part = join(run(ladder((1, 500))))
     make_member(unionid="u1")
     not_invited(part, unionid="u1")
+
+
+SAME = [{"phone_index": "p" * 64}, {"unionid": "u"}]
+
+
+@pytest.mark.parametrize("trait", SAME)
+@pytest.mark.parametrize("known", ["before the sale", "after the payment"])
+def test_nobody_is_rewarded_for_inviting_himself(trait: dict[str, str], known: str) -> None:
+    """A second account is found out by what tells the person, as late as that is known."""
+    part = join(run(ladder((1, 500))), **trait)
+    invitation = bring(part)
+    assert invitation is not None
+    friend = Member.objects.filter(pk=invitation.invitee_id)
+    if known == "before the sale":
+        friend.update(**trait)
+    order = buy(invitation)
+    friend.update(**trait)
+    mature(order)
+    invitation.refresh_from_db()
+    assert (invitation.status, invitation.note) == ("lost", "same person")
+    assert rewards(part) == []
+    assert not Coupon.objects.exists()
 
 
 def test_who_had_bought_before_he_joined_is_not_new() -> None:

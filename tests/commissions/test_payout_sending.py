@@ -463,6 +463,41 @@ def test_a_net_outside_the_channels_limits_goes_back(channel: Channel, at: datet
     assert standing(promoter) == (50_000, 0, 0)
 
 
+def test_lowered_limits_give_back_what_no_day_can_take(channel: Channel, at: datetime) -> None:
+    policy = make_rules(at, channel_single_max_fen=20_000, channel_day_max_fen=200_000)
+    promoter = make_payee(at, available_fen=20_000)
+    ask(promoter, 20_000, at)
+    policy.channel_single_max_fen, policy.channel_day_max_fen = 10_000, 15_000
+    policy.save()
+    assert send_due(at=at) == 0
+    assert (only(promoter).status, only(promoter).fail_reason) == ("rejected", OUT_OF_LIMITS)
+    assert standing(promoter) == (20_000, 0, 0)
+
+
+def test_the_day_limit_counts_what_arrives(channel: Channel, at: datetime) -> None:
+    policy = make_rules(at)
+    promoter = make_payee(at, available_fen=100_000)
+    ask(promoter, 100_000, at)
+    policy.channel_single_max_fen = policy.channel_day_max_fen = 96_000  # 1,000 yuan less tax
+    policy.save()
+    assert send_due(at=at) == 1
+    assert channel.paid_fen() == 96_000
+
+
+@pytest.mark.parametrize("status", ["blocked", "closed"])
+def test_nothing_goes_out_to_a_member_shut_out_since(
+    status: str, channel: Channel, at: datetime
+) -> None:
+    make_rules(at)
+    promoter = make_payee(at, available_fen=50_000)
+    ask(promoter, 50_000, at)
+    Member.objects.filter(pk=promoter.member_id).update(status=status)
+    assert send_due(at=at) == 0
+    assert (statuses(promoter), channel.calls) == (["approved"], {})
+    Member.objects.filter(pk=promoter.member_id).update(status="active")
+    assert send_due(at=at) == 1
+
+
 def test_what_is_not_approved_is_never_sent(channel: Channel, at: datetime) -> None:
     make_rules(at, review_first=True)
     promoter = make_payee(at, available_fen=50_000)

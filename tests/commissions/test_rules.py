@@ -60,6 +60,11 @@ def test_a_level_never_earns_more_than_the_one_before_it() -> None:
     assert amounts([line(10_000)], terms(500, 1000)) == [500, 500]
 
 
+def test_a_level_earns_nothing_where_the_one_before_it_has_no_rate() -> None:
+    rates = (Rate(1, "default", None, None, 2, fixed_fen=200),)
+    assert amounts([line(10_000)], Terms(3000, 2, rates)) == []
+
+
 def test_the_share_of_a_suspended_level_goes_to_nobody() -> None:
     chain = [Beneficiary(1, 101, None, entitled=False), *CHAIN[1:]]
     assert amounts([line(10_000)], terms(1000, 500, 300), chain) == [500, 300]

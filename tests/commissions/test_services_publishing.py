@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from commissions import errors
-from commissions.models import Plan, PlanRate
+from commissions.models import Accrual, Plan, PlanRate
 from commissions.selectors import plan_at
+from commissions.services.accruing import accrue
 from commissions.services.publishing import accept_level_2, publish_plan
 from distro.actors import Actor
 from distro.models import AuditEntry
 from referrals.models import Grade
+from tests.commissions.builders import make_attributed, make_chain, make_plan
 from tests.factories import make_sku
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +232,7 @@ def test_a_worse_rate_of_a_product_without_skus_needs_notice(at: datetime) -> No
 def test_a_published_plan_does_not_become_a_draft_again(at: datetime) -> None:
     plan = draft(L1, effective_from=at, level_max=1)
     publish_plan(plan_id=plan.pk, by=OWNER, at=at)
-    doors = [
+    doors: list[Callable[[], object]] = [
         lambda: Plan.objects.filter(pk=plan.pk).update(status="draft"),
         lambda: PlanRate.objects.filter(plan=plan).update(published=False),
         lambda: PlanRate.objects.filter(plan=plan).update(plan=draft(effective_from=at)),

@@ -106,3 +106,21 @@ def test_the_demo_clock_takes_nothing_else(client, db, settings, seconds):
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert list(answer.json()["fields"]) == ["seconds"]
     assert not DemoClock.objects.exists()
+
+
+def test_every_list_is_described_as_the_page_it_is():
+    """Lists without pages are short by nature: the shelves, and the kinds of messages."""
+    described = SchemaGenerator().get_schema(request=None, public=True)
+    plain = {
+        (name, method)
+        for name, operations in described["paths"].items()
+        for method, operation in operations.items()
+        for answer in operation["responses"].values()
+        for content in answer.get("content", {}).values()
+        if content["schema"].get("type") == "array"
+    }
+    assert plain == {
+        ("/api/v1/categories", "get"),
+        ("/api/v1/me/subscriptions", "get"),
+        ("/api/v1/me/subscriptions", "post"),
+    }

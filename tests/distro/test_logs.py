@@ -18,6 +18,9 @@ from distro.logs import BLOT, JsonFormatter, RedactingFilter, redact
         ("call 13812345678 now", "13812345678"),
         ("电话13812345678。", "13812345678"),
         ("phone=13812345678&x=1", "13812345678"),
+        ("phone +8613812345678 is taken", "13812345678"),  # as it is stored
+        ("phone 8613812345678", "13812345678"),
+        ("call 138-1234-5678 or +86 138 1234 5678", "1234"),
         ("id 11010119900307451X ok", "11010119900307451X"),
         ("id 11010119900307451x", "11010119900307451x"),
         ("id 110101199003074514", "110101199003074514"),
@@ -30,6 +33,9 @@ from distro.logs import BLOT, JsonFormatter, RedactingFilter, redact
         ('{"access_token": "82_AbC", "expires_in": 7200}', "82_AbC"),
         ("{'session_key': 'tiihtNczf5v6AKRyjwEUhQ=='}", "tiihtNczf5v6AKRyjwEUhQ=="),
         ("password=hunter2", "hunter2"),
+        ("DETAIL:  Key (openid)=(oUpF8uMuAJO_M2pxb1Q9zNjWeS6o) already exists.", "oUpF8u"),
+        ('{"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}', "oUpF8u"),
+        ("unionid=o6_bmasdasdsad6_2sgVt7hMZOPfL", "o6_bmas"),
     ],
 )
 def test_personal_data_and_secrets_are_blotted_out(text: str, secret: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from distro.clock import BEIJING
 from orders.importing.parsing import parse
+from orders.importing.reading import SURPLUS
 from orders.importing.staging import StagedOrder
 from orders.services.importing import agree
 
@@ -73,6 +74,10 @@ def test_a_good_row_is_read_in_fen_and_beijing_time() -> None:
         ("freight", "x"),
         ("refunded_amount", "29.34"),
         ("promoter_code", "=P1"),
+        ("order_no", "1.23457E+17"),
+        ("buyer_no", "1E+20"),
+        ("placed_at", "0001-01-01 00:00:00"),
+        ("placed_at", "1969-12-31 23:59:59"),
     ],
 )
 def test_a_bad_cell_is_named_with_its_line_and_reason(field: str, text: str) -> None:
@@ -82,6 +87,23 @@ def test_a_bad_cell_is_named_with_its_line_and_reason(field: str, text: str) -> 
     names = {fault.field for fault in faults}
     assert field in names or names <= {"placed_at", "paid_at", "completed_at"}
     assert all(fault.reason for fault in faults)
+
+
+def test_a_row_with_more_cells_than_columns_is_refused() -> None:
+    """An amount like 1,234.00 without quotes would move everything behind it by one cell."""
+    _values, faults = parse(2, GOOD | {SURPLUS: "P1"}, now=NOW)
+    assert [fault.field for fault in faults] == [""]
+
+
+@pytest.mark.parametrize("last", [("99999999.99", "0.01"), ("0.01", "0.01")])
+def test_an_order_above_a_hundred_million_yuan_is_refused(last: tuple[str, str]) -> None:
+    paid, freight = last
+    first, _ = parse(
+        2, GOOD | {"paid_amount": "100000000.00" if paid == "0.01" else "0.01"}, now=NOW
+    )
+    second, _ = parse(3, GOOD | {"line_no": "2", "paid_amount": paid, "freight": freight}, now=NOW)
+    found = agree(StagedOrder("A-1", [(2, first), (3, second)]))
+    assert [fault.field for fault in found] == ["paid_amount"]
 
 
 def test_every_bad_cell_of_a_row_is_named() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -11,7 +13,7 @@ from openpyxl import Workbook
 from distro.errors import DomainError
 from orders.errors_importing import ColumnMissing, ColumnTwice, FileEmpty, FileNotReadable
 from orders.importing.columns import COLUMNS
-from orders.importing.reading import open_history
+from orders.importing.reading import SURPLUS, _cell, open_history
 
 TITLES = [column.title for column in COLUMNS]
 ROW = [
@@ -51,7 +53,7 @@ def test_a_workbook_reads_like_csv(tmp_path: Path) -> None:
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     sheet.append(TITLES)
-    sheet.append([*ROW[:3], datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 12, 1), None,  # noqa: DTZ001
+    sheet.append([*ROW[:3], datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 12, 1), None,
                   *ROW[6:9], 2, 29.33, 0, 0.0, "P1"])  # fmt: skip
     path = tmp_path / "history.xlsx"
     book.save(path)
@@ -60,6 +62,64 @@ def test_a_workbook_reads_like_csv(tmp_path: Path) -> None:
     assert (found, line) == ("xlsx", 2)
     assert (cells["placed_at"], cells["completed_at"]) == ("2026-01-31 12:00:00", "")
     assert (cells["quantity"], cells["paid_amount"], cells["freight"]) == ("2", "29.33", "0")
+
+
+def test_a_workbook_that_belies_its_size_is_read_whole(tmp_path: Path) -> None:
+    """Some writers say that the sheet is one cell."""
+    book = Workbook()
+    assert book.active is not None
+    for cells in (TITLES, ROW, ROW):
+        book.active.append(cells)
+    honest, path = tmp_path / "honest.xlsx", tmp_path / "history.xlsx"
+    book.save(honest)
+    with ZipFile(honest) as source, ZipFile(path, "w") as copy:
+        for name in source.namelist():
+            copy.writestr(
+                name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', source.read(name))
+            )
+    with open_history(path) as (_found, rows):
+        assert [cells["order_no"] for _line, cells in rows] == ["A-1", "A-1"]
+
+
+def test_a_workbook_cut_in_the_middle_is_refused(tmp_path: Path) -> None:
+    book = Workbook()
+    assert book.active is not None
+    for cells in (TITLES, ROW):
+        book.active.append(cells)
+    honest, path = tmp_path / "honest.xlsx", tmp_path / "history.xlsx"
+    book.save(honest)
+    with ZipFile(honest) as source, ZipFile(path, "w") as copy:
+        for name in source.namelist():
+            text = source.read(name)
+            copy.writestr(name, text[: len(text) * 2 // 3] if "sheet1" in name else text)
+    with pytest.raises(FileNotReadable), open_history(path) as (_found, rows):
+        list(rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (29.33, "29.33"),
+        (0.1 + 0.2, "0.30"),
+        (3.0, "3"),
+        (11.775, "11.775"),  # two decimals at most: to be refused, not rounded
+        (123456789012345678, "1.23456789012346E+17"),  # Excel has lost the last three digits
+        (1.2345678901234568e17, "1.23456789012346E+17"),
+        (float("nan"), "nan"),
+        (True, "True"),
+    ],
+)
+def test_a_number_of_a_workbook_is_written_as_it_is_or_to_be_refused(
+    value: object, text: str
+) -> None:
+    assert _cell(value) == text
+
+
+def test_cells_beyond_the_last_column_are_kept_apart(tmp_path: Path) -> None:
+    blank = [" ", *[""] * 13]
+    text = csv_of(TITLES, [*ROW, "x"], [*ROW, " ", ""], blank)
+    with open_history(write(tmp_path, text)) as (_encoding, rows):
+        assert [cells[SURPLUS] for _line, cells in rows] == ["x", ""]
 
 
 @pytest.mark.parametrize(

@@ -579,3 +579,9 @@ def test_the_first_payment_is_the_one_refunded(at: datetime) -> None:
     order = place(at)
     payment = pay_for(order, at)
     assert ask(order, at, (1, 1, 100), by=SYSTEM).payment == payment
+
+
+def test_pieces_of_an_imported_order_never_came_from_our_stock(order: Order, at: datetime) -> None:
+    Order.objects.filter(pk=order.pk).update(source=Order.Source.IMPORT)
+    refunded(order, at, (1, 2, 2_000))
+    assert list(Sku.objects.order_by("pk").values_list("stock", flat=True)) == [7, 9]

@@ -12,7 +12,7 @@ from django.db import transaction
 from distro.actors import SYSTEM
 from distro.errors import IllegalTransition
 from referrals import bulk
-from referrals.errors import ApplicationWaiting
+from referrals.errors import ApplicationWaiting, IdentityTaken
 from referrals.models import (
     AgreementAcceptance,
     Application,
@@ -132,6 +132,7 @@ def test_one_person_is_verified_in_one_account_only(run_threads: Threads, at: da
     ]
     run = run_threads(8, lambda n: verify_identity(identity_id=rows[n].pk, by=SYSTEM, at=at))
     assert len(run.results) == 1
+    assert {type(error) for error in run.errors.values()} == {IdentityTaken}
 
 
 def test_a_message_is_written_once_and_uses_one_acceptance(

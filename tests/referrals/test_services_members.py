@@ -166,6 +166,19 @@ def test_somebody_who_is_no_promoter_still_brings_a_member(at: datetime) -> None
     assert not Binding.objects.exists()
 
 
+def test_nobody_takes_the_place_of_a_newcomers_visit_beforehand(
+    at: datetime, stranger: Any
+) -> None:
+    """The visit of a first log-in has a key that no phone can send."""
+    link, foreign = make_link(make_member()), make_link()
+    visit = Visit.objects.get(member=log_in(at, link_code=link.code).member)
+    for later in range(3):
+        key = f"{visit.visit_key}000{later}"  # of a member to come
+        answer = stranger.post("visits", {"code": foreign.code, "visit_key": key})
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["visit_key"])
+    assert Visit.objects.count() == 1
+
+
 def test_where_only_registration_binds_the_first_login_does(at: datetime) -> None:
     make_policy(binding_mode="register_only")
     log_in(at, link_code=make_link().code)

@@ -22,6 +22,7 @@ from referrals.errors import (
     AlreadyPromoter,
     ApplicationWaiting,
     MemberBlocked,
+    MemberClosed,
     NoAgreement,
     ReasonMissing,
 )
@@ -115,6 +116,18 @@ def test_an_unfit_application_writes_nothing(at: datetime) -> None:
         with pytest.raises(error):
             apply(member, at, **kw)
         assert rows() == before
+
+
+@pytest.mark.parametrize("status", ["blocked", "closed"])
+def test_an_applicant_shut_out_meanwhile_is_not_approved(at: datetime, status: str) -> None:
+    make_agreement()
+    application = apply(make_member(), at)
+    Member.objects.filter(pk=application.member_id).update(status=status)
+    with pytest.raises((MemberBlocked, MemberClosed)):
+        approve_application(application_id=application.pk, by=STAFF, at=at)
+    application.refresh_from_db()
+    assert application.status == "pending"
+    assert not Promoter.objects.exists()
 
 
 def test_nobody_applies_before_there_is_an_agreement(at: datetime) -> None:

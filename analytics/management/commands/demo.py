@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from analytics.demo.loading import HalfLoaded, NotEmpty, clear_half_loaded, is_loaded, load
 from analytics.demo.scale import FULL, SMALL
-from analytics.demo.serving import PortInUse, refuse_taken, sandbox, serve
+from analytics.demo.serving import PortInUse, interruptible, refuse_taken, sandbox, serve
 from distro import clock
 from distro.checks import real_hosts
 from distro.demo_staff import DEMO_STAFF
@@ -41,13 +41,8 @@ class Command(BaseCommand):
         self._refuse()
         settings.DEMO_CLOCK = settings.DEMO_LOGINS = True
         try:
-            if not options["noserve"]:
-                refuse_taken(options["port"])
-            with sandbox(settings.WECHAT_SANDBOX_URL, Path(settings.SANDBOX_DIR)) as control:
-                self._load(control, options)
-                if not options["noserve"]:
-                    self._invite(options["port"])
-                    serve(options["port"])
+            with interruptible():
+                self._run(options)
         except PortInUse as error:
             raise CommandError(
                 f"Port {error.port} of 127.0.0.1 is in use. End what listens there, or choose"
@@ -55,6 +50,15 @@ class Command(BaseCommand):
             ) from None
         except KeyboardInterrupt:
             self.stdout.write("\nstopped")
+
+    def _run(self, options: dict[str, Any]) -> None:
+        if not options["noserve"]:
+            refuse_taken(options["port"])
+        with sandbox(settings.WECHAT_SANDBOX_URL, Path(settings.SANDBOX_DIR)) as control:
+            self._load(control, options)
+            if not options["noserve"]:
+                self._invite(options["port"])
+                serve(options["port"])
 
     def _refuse(self) -> None:
         if settings.PRODUCTION or not settings.WECHAT_SANDBOX or real_hosts():
