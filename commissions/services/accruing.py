@@ -218,7 +218,7 @@ def _refusal(
     assert order.paid_at is not None
     if order.binding.started_at > order.paid_at and not choice.history:
         return Outcome.BOUND_LATER
-    if order.paid_fen < found.plan.min_order_fen:
+    if order.paid_fen - order.freight_fen < found.plan.min_order_fen:
         return Outcome.BELOW_MINIMUM
     return None
 

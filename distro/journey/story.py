@@ -81,10 +81,10 @@ class Story:
         self.api.post("demo/clock", None, {"seconds": seconds})
         self.control.advance(seconds)
 
-    def expect(self, who: Person, *, seconds: float = SOON_S, **changes: int) -> None:
+    def expect(self, who: Person, *, seconds: float = 0, **changes: int) -> None:
         """Change what is expected of a balance by so much, and wait until it is so."""
         expected = self.stands.get(who.name, Stand()).but(**changes)
-        check_balance(self.api, who, expected, seconds=seconds)
+        check_balance(self.api, who, expected, seconds=seconds or SOON_S)
         self.stands[who.name] = expected
 
 

@@ -77,3 +77,22 @@ def test_a_ticking_clock_adds_the_time_that_passed():
     tick = clock.ticking(NOON)
     first = tick()
     assert NOON <= first <= tick() < NOON + timedelta(seconds=5)
+
+
+def test_a_traveller_s_now_is_where_he_is_and_costs_no_query(db, django_assert_num_queries):
+    with clock.travel(NOON), django_assert_num_queries(0):
+        assert clock.now() == NOON
+        with clock.travel(NOON + timedelta(days=1)):
+            assert clock.now() == NOON + timedelta(days=1)
+        assert clock.now() == NOON
+        assert clock.real_now() != NOON
+    assert clock.now() != NOON
+
+
+def test_nobody_travels_outside_a_demo(settings):
+    settings.TESTING = settings.DEMO_CLOCK = False
+    with pytest.raises(RuntimeError), clock.travel(NOON):
+        pass
+    settings.DEMO_CLOCK = True
+    with clock.travel(NOON):
+        assert clock.now() == NOON
