@@ -36,6 +36,7 @@ BATCH = 200  # transfers asked about in one run
 LEASE = timedelta(seconds=60)  # longer than the time-outs of the two or three calls under it
 CONFIRM = timedelta(hours=24)  # WeChat's time for the promoter to confirm
 MERCHANT_PATIENCE = timedelta(hours=24)  # to fill the account, or to mend the access
+ARRIVES_WITHIN = timedelta(minutes=15)  # a transfer that WeChat does not show yet
 RESEND = timedelta(days=25)  # WeChat answers queries for 30 days
 # Refusals that are the merchant's to mend; the promoter's money need not come back for them.
 MERCHANT_FAULTS = {"NOT_ENOUGH", "NO_AUTH", "SIGN_ERROR", "ACCOUNT_ERROR"}
@@ -140,8 +141,16 @@ def _ask(row: Withdrawal, client: PayClient, at: datetime) -> TransferState:
         if known is None:
             known = _query(row, client)  # an earlier sending may have arrived after all
         if known is None:
+            _doubt(row, at)
             raise
         return known
+
+
+def _doubt(row: Withdrawal, at: datetime) -> None:
+    """Believe no refusal soon after a sending without an answer: it may still arrive."""
+    assert row.sent_at is not None
+    if row.attempts > 1 and at - row.sent_at < ARRIVES_WITHIN:
+        raise WechatUnknown("refused_after_silence") from None
 
 
 def _query(row: Withdrawal, client: PayClient) -> TransferState | None:

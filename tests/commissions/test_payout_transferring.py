@@ -202,6 +202,20 @@ def test_a_refusal_after_a_lost_success_does_not_return_the_money(
     assert only(promoter).package_info == f"package-{row.number}"
 
 
+def test_a_refusal_soon_after_a_silent_sending_is_not_believed_yet(
+    channel: Channel, promoter: Promoter, at: datetime
+) -> None:
+    """The first sending may still arrive although WeChat shows nothing of it."""
+    channel.faults = ["before", *["refuse:INVALID_REQUEST"] * 9]
+    send_due(at=at)
+    query_transfers(at=at + MINUTE)
+    query_transfers(at=at + 14 * MINUTE)
+    assert (only(promoter).status, booked("return")) == ("paying", [])
+    query_transfers(at=at + 40 * MINUTE)
+    assert (only(promoter).status, booked("return")) == ("failed", [100_000])
+    assert standing(promoter) == (100_000, 0, 0)
+
+
 def test_a_first_sending_refused_for_a_number_in_use_is_asked_about(
     channel: Channel, promoter: Promoter, at: datetime
 ) -> None:
