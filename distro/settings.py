@@ -294,7 +294,7 @@ WECHATPAY_PUBLIC_KEY_ID = env_str("WECHATPAY_PUBLIC_KEY_ID", "")
 # --- Demo, registries -----------------------------------------------------------------------
 
 DEMO_CLOCK = env_bool("DEMO_CLOCK", default=False)  # a clock that a demo endpoint moves
-DEMO_LOGINS = env_bool("DEMO_LOGINS", default=False)  # the log-in page shows the demo staff
+DEMO_LOGINS = env_bool("DEMO_LOGINS", default=False)  # demo staff with published passwords
 
 # What packages further left ask of packages further right, as dotted paths.
 ORDER_PRICE_RULES = ["campaigns.pricing.CouponRule"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -16,23 +16,40 @@ from campaigns.models import Coupon, Invitation
 from campaigns.services.coupons import expire_coupons
 from campaigns.services.inviting import count_sale, mark_sale
 from campaigns.services.publishing import run_campaigns
+from commissions import signals as commissions
 from commissions.services.accruing import accrue_orders
 from commissions.services.reminding import remind_confirm
 from commissions.services.settling import settle_due
 from distro import clock, facts, outbox
+from orders import signals as orders
 from orders.models import Order
 from orders.services.placing import expire_orders
 from orders.services.shipping import complete_overdue, mature_orders
 from referrals.bulk import place_pending
 from referrals.services.bindings import expire_bindings
+from referrals.signals import member_joined
 
 MESSAGES_A_DAY = 10_000
 VISITS_A_MEMBER = 0.2  # besides those of newcomers
 REJECTED_OF = 25  # one rejected application for so many promoters
 WAITING = 6  # applications that nobody has decided yet
 
-SETTLED_EVERY = 15  # days
-INBOX_KEPT = timedelta(days=7)  # older commissions are accrued without a message of each
+SETTLED_EVERY = 5  # days
+INBOX_KEPT = timedelta(days=7)  # what happened before leaves no message in the inboxes
+
+# Receivers whose work the story does itself: where it can matter, or for a whole day at once.
+# Accrual stays the last to hear of a payment.
+DONE_HERE = (
+    (member_joined, "campaigns.attribute_on_joined"),
+    (orders.order_paid, "campaigns.mark_on_paid"),
+    (orders.order_matured, "campaigns.count_on_matured"),
+    (orders.order_paid, "commissions.accrue"),
+)
+MESSAGES = (
+    (orders.order_shipped, "orders.tell_buyer_on_order_shipped"),
+    (commissions.commission_settled, "commissions.tell_settled"),
+    (commissions.commission_reversed, "commissions.tell_reversed"),
+)
 
 # What the schedule runs all day long; in the past that is lived again, once an evening.
 EVENING: tuple[Callable[..., int], ...] = (
@@ -48,12 +65,35 @@ EVENING: tuple[Callable[..., int], ...] = (
 )
 
 
+@contextmanager
+def unheard(pairs: Iterable[tuple[facts.Fact, str]]) -> Iterator[None]:
+    """Let receivers, named by their facts and uids, not hear what happens meanwhile."""
+    silent = [(fact, facts.receivers[uid], uid) for fact, uid in pairs]
+    for fact, _, uid in silent:
+        facts.unhear(fact, uid)
+    try:
+        yield
+    finally:
+        for fact, receiver, uid in silent:
+            facts.hear(fact, receiver, uid)
+
+
 def live(world: World, people: Sequence[Someone]) -> None:
     """Live all days up to the end."""
+    with unheard(DONE_HERE), ExitStack() as quiet:
+        quiet.enter_context(unheard(MESSAGES))
+        for end, whole in _days(world, people):
+            if world.end - end <= INBOX_KEPT:
+                quiet.close()
+            _live_one(world, end, whole=whole)
+
+
+def _days(world: World, people: Sequence[Someone]) -> Iterator[tuple[datetime, bool]]:
+    """Plan one day after the other; yield its end, and whether it stays without HTTP."""
     last_day = clock.beijing_day(world.end)
     days = [last_day - timedelta(days=n) for n in reversed(range(world.scale.days))]
     joins = _arrivals(world, people)
-    orders = growing(world.scale.orders, len(days), rng=world.rng)
+    sales = growing(world.scale.orders, len(days), rng=world.rng)
     visits = growing(int(world.scale.members * VISITS_A_MEMBER), len(days), rng=world.rng)
     parts = growing(world.scale.participants, len(days) * 3 // 4, rng=world.rng, slope=0)
     parts = [0] * (len(days) - len(parts)) + list(parts)
@@ -65,7 +105,7 @@ def live(world: World, people: Sequence[Someone]) -> None:
             world.agenda.note(at, partial(joining.come, world, someone, decision))
         _note_many(world, day, visits[place], partial(joining.wander, world))
         _note_many(world, day, parts[place], partial(joining.take_part, world))
-        moments = sorted(world.moment(day) for _ in range(orders[place]))
+        moments = sorted(world.moment(day) for _ in range(sales[place]))
         last_ones = world.scale.orders - world.scale.over_http
         for number, at in enumerate(moments, start=placed):
             world.agenda.note(at, partial(selling.buy, world, number >= last_ones))
@@ -73,7 +113,7 @@ def live(world: World, people: Sequence[Someone]) -> None:
                 world.agenda.note(at, partial(selling.forget, world))
         placed += len(moments)
         end = min(clock.day_start(day) + timedelta(hours=23, minutes=50), world.end)
-        _live_one(world, end, whole=placed <= last_ones)
+        yield end, placed <= last_ones
 
 
 def _note_many(world: World, day: date, count: int, work: Callable[[datetime], None]) -> None:

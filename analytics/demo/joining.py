@@ -9,7 +9,7 @@ from analytics.demo.people import Someone
 from analytics.demo.shop import CAMPAIGN_CODE
 from analytics.demo.world import Customer, World
 from campaigns.services.coupons import grant
-from campaigns.services.inviting import join_campaign
+from campaigns.services.inviting import attribute_invitee, join_campaign
 from referrals.errors import OwnCode
 from referrals.models import Identity, Member, Promoter, ShareLink
 from referrals.services.agreements import Evidence
@@ -28,7 +28,7 @@ NOTES = ("喜欢你家的茶，想推荐给同事", "小区团长，有三个群
 BY_LINK = 0.86  # of the newcomers
 NEW_ONES_LEAD = 30  # the newer a promoter, the busier: so the tree grows deep
 LOOKED_FIRST = 0.15  # of those, before the visit that the log-in itself is
-NAMED, WITH_PHONE = 0.6, 0.3
+NAMED, WITH_PHONE = 0.55, 0.25
 WELCOMED = 0.12  # get the coupon for newcomers
 NAMES_LEFT = 5
 SUBMIT_IDENTITY = 0.72  # of the promoters
@@ -44,6 +44,8 @@ def come(world: World, someone: Someone, applies: str, at: datetime) -> None:
         at=at,
     )  # fmt: skip
     member = result.member
+    if code in world.campaign_links:
+        attribute_invitee(member_id=member.pk)
     if applies or world.chance(NAMED):
         member = rename(member_id=member.pk, nickname=someone.name)
     if world.chance(WITH_PHONE):
@@ -168,8 +170,11 @@ def take_part(world: World, at: datetime) -> None:
     customer = world.rng.choice(world.customers)
     channel = world.rng.choice(CHANNELS)
     part = join_campaign(member=customer.member, code=CAMPAIGN_CODE, channel=channel, at=at)
-    if part.link.code not in world.links:
-        world.add_link(part.link.code, world.rng.paretovariate(1.2) * 1.5)
+    if part.link.code not in world.campaign_links:
+        world.campaign_links.add(part.link.code)
+        world.add_link(
+            part.link.code, world.rng.paretovariate(1.2) * (1.5 + len(world.links) / NEW_ONES_LEAD)
+        )
 
 
 def leave_open(world: World, at: datetime) -> None:

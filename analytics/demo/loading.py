@@ -22,21 +22,14 @@ from analytics.demo.shop import open_shop, run_low
 from analytics.demo.wechat import Wechat
 from analytics.demo.world import World
 from analytics.services.folding import fold_days
-from distro import audit, clock, facts
+from distro import audit, clock
 from distro.actors import SYSTEM
 from distro.models import AuditEntry, StaffUser
 from distro.wechat.sandbox.control import SandboxControl
 from orders.models import Order
-from orders.signals import order_matured, order_paid
 from referrals.models import Member
 
 BEGUN, LOADED = "demo.begin", "demo.loaded"
-# Receivers whose work the story does itself; accrual stays the last to hear of a payment.
-EVENING = (
-    (order_paid, "campaigns.mark_on_paid"),
-    (order_matured, "campaigns.count_on_matured"),
-    (order_paid, "commissions.accrue"),
-)
 GARBAGE = (100_000, 50, 50)  # objects before Python looks for cycles
 
 
@@ -75,7 +68,7 @@ def load(scale: Scale, *, control: SandboxControl, end: datetime, quiet: bool = 
         people = invent(scale.members, control=control, rng=rng)
         wechat = Wechat(control, rng)
         world = World(scale, rng, end, shop, wechat, moved=lambda: _advance(bar))
-        with wechat.past(), _left_to_the_evening():
+        with wechat.past():
             live(world, people)
         _close(world)
 
@@ -115,19 +108,6 @@ def _light() -> Iterator[None]:
         _pragma("wal_checkpoint(TRUNCATE)")
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-
-
-@contextmanager
-def _left_to_the_evening() -> Iterator[None]:
-    """Leave some receivers' work to the story's evenings, which do a whole day's at once."""
-    heard = [(fact, facts.receivers[uid], uid) for fact, uid in EVENING]
-    for fact, _, uid in heard:
-        facts.unhear(fact, uid)
-    try:
-        yield
-    finally:
-        for fact, receiver, uid in heard:
-            facts.hear(fact, receiver, uid)
 
 
 def _pragma(text: str) -> None:

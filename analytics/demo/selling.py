@@ -22,7 +22,7 @@ from orders.services.shipping import complete_order, ship_order
 
 CARRIERS = (("顺丰速运", "SF"), ("中通快递", "ZTO"), ("圆通速递", "YT"), ("京东物流", "JDX"))
 REASONS = ("不想要了", "尺寸不合适", "包装破损", "买多了", "与描述不符")
-SIZES, SIZE_WEIGHTS = (1, 2, 3), (70, 22, 8)  # different goods in an order
+SIZES, SIZE_WEIGHTS = (1, 2, 3), (76, 18, 6)  # different goods in an order
 PIECES, PIECE_WEIGHTS = (1, 2, 3), (85, 12, 3)
 NEWCOMERS = 120  # who joined last and buy most of all
 BROWSED = 0.15  # of the orders; of the others the mini-program told nothing

@@ -20,7 +20,7 @@ from referrals.services.holds import open_hold
 
 Status = Withdrawal.Status
 LEAST_FEN = 3_000  # below this nobody bothers
-ASKING = 0.025  # of those who could ask, each day
+ASKING = 0.013  # of those who could ask, each day
 CONFIRMED, BROKEN = 0.86, 0.05  # of the transfers that wait a day
 APPROVED, REJECTED = 0.86, 0.06  # of the requests in review; the rest is taken back
 EARLIER, MINUTE = timedelta(hours=9), timedelta(minutes=1)  # they confirm before the evening

@@ -61,6 +61,7 @@ class World:
     customers: list[Customer] = field(default_factory=list)
     by_member: dict[int, Customer] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
+    campaign_links: set[str] = field(default_factory=set)
     weights: list[float] = field(default_factory=list)
     orders: int = 0
     moved: Callable[[], None] = lambda: None  # called for each order: the progress bar

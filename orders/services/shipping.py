@@ -58,7 +58,8 @@ def complete_order(*, order_id: int, by: Actor, at: datetime) -> Order:
 
 def complete_overdue(*, at: datetime) -> int:
     """Complete what was shipped long enough ago; return how many. A job."""
-    return sum(_complete(order_id, at) for order_id in _each(orders_to_complete(at)))
+    due = orders_to_complete(at)
+    return sum(_complete(order_id, due, at) for order_id in _each(due))
 
 
 def mature_orders(*, at: datetime) -> int:
@@ -66,7 +67,8 @@ def mature_orders(*, at: datetime) -> int:
 
     A job; each order in a transaction of its own.
     """
-    return sum(_mature(order_id, at) for order_id in _each(orders_to_mature(at)))
+    due = orders_to_mature(at)
+    return sum(_mature(order_id, due, at) for order_id in _each(due))
 
 
 def _each(due: QuerySet[Order]) -> Iterator[int]:
@@ -80,16 +82,16 @@ def _each(due: QuerySet[Order]) -> Iterator[int]:
 
 
 @transaction.atomic
-def _complete(order_id: int, at: datetime) -> bool:
-    if _locked(orders_to_complete(at), order_id) is None:
+def _complete(order_id: int, due: QuerySet[Order], at: datetime) -> bool:
+    if _locked(due, order_id) is None:
         return False
     complete_order(order_id=order_id, by=SYSTEM, at=at)
     return True
 
 
 @transaction.atomic
-def _mature(order_id: int, at: datetime) -> bool:
-    order = _locked(orders_to_mature(at), order_id)
+def _mature(order_id: int, due: QuerySet[Order], at: datetime) -> bool:
+    order = _locked(due, order_id)
     if order is None:
         return False
     Order.objects.filter(pk=order_id).update(matured_at=at)
@@ -99,5 +101,5 @@ def _mature(order_id: int, at: datetime) -> bool:
 
 def _locked(due: QuerySet[Order], order_id: int) -> Order | None:
     """Lock an order and return it if it is still due."""
-    Order.objects.select_for_update().get(pk=order_id)
+    Order.objects.select_for_update().only("pk").get(pk=order_id)
     return due.filter(pk=order_id).first()
