@@ -146,9 +146,10 @@ def test_the_lease_is_renewed_while_the_work_lasts(transactional_db, at, monkeyp
         return 0
 
     monkeypatch.setattr(f"{__name__}.good", watch)
+    before = set(threading.enumerate())  # an imitated WeChat may run beside us
     jobs.run_job("good", at)
     assert seen[0] < seen[1]
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_job_outside_the_schedule_is_left_alone(db, at):
