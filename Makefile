@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 UV := $(shell command -v uv 2>/dev/null)
-# Extra words for a target: make test ARGS="-k settle", make bench NAME=tree ARGS=--quick
+# Extra words for a target: make test ARGS="-k settle", make bench NAME=ledger ARGS=--quick
 ARGS ?=
 NAME ?=
 
@@ -66,7 +66,7 @@ messages: dev ## collect the texts of the code into the catalogue, compile it
 	$(MANAGE) collect_messages
 	$(MANAGE) compile_catalogues
 
-bench: dev ## measure: make bench NAME=tree ARGS=--quick
+bench: dev ## measure: make bench NAME=ledger ARGS=--quick
 	$(MANAGE) bench $(NAME) $(ARGS)
 
 clean: ## remove caches and compiled catalogues; keep .venv and var
