@@ -15,12 +15,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import connection, connections
 from django.test import TransactionTestCase
 from rest_framework.throttling import SimpleRateThrottle
 
 from distro.triggers import drop_triggers, install_triggers
+from tests.sandbox_fixture import sandbox, wechat  # noqa: F401 - fixtures of all tests
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 THREAD_SECONDS = 60  # longer means a deadlock
@@ -69,11 +72,20 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         drop_triggers(connection)
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         connection.creation.deserialize_db_from_string(rows)
+        _continue_sequences()
         install_triggers(connection)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_and_restore)
         yield
+
+
+def _continue_sequences() -> None:
+    """Let new rows be numbered after those of the migrations."""
+    models = [model for model in apps.get_models() if model._meta.managed]
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), models):
+            cursor.execute(statement)
 
 
 @pytest.fixture

@@ -34,14 +34,13 @@ from tests.flows.shop import (
     verify,
     withdraw,
 )
-from tests.sandbox_fixture import sandbox, wechat  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db
 LATER = timedelta(days=60)
 
 
 @pytest.fixture
-def world(at: datetime, wechat: SandboxControl) -> Iterator[datetime]:  # noqa: F811
+def world(at: datetime, wechat: SandboxControl) -> Iterator[datetime]:
     """A small shop in which everything happened once; return when it is looked at."""
     agreement = open_shop(at, 1000, 500)
     upline = promote(join(at), agreement, at)

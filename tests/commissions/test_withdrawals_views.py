@@ -23,9 +23,7 @@ from tests.commissions.payout_world import (
     only,
     standing,
 )
-from tests.sandbox_fixture import notice, sandbox, wechat
-
-__all__ = ["sandbox", "wechat"]
+from tests.sandbox_fixture import notice
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/promoter/withdrawals"

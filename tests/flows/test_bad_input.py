@@ -25,9 +25,6 @@ from referrals.selectors import token_digest
 from tests.commissions.payout_world import earn
 from tests.factories import make_link, make_sku
 from tests.flows.shop import buy, join, open_shop, pay, promote, refund, verify
-from tests.sandbox_fixture import sandbox, wechat
-
-__all__ = ["sandbox", "wechat"]
 
 pytestmark = pytest.mark.django_db
 

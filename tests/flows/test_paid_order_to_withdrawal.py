@@ -28,7 +28,6 @@ from tests.flows.shop import (
     verify,
     withdraw,
 )
-from tests.sandbox_fixture import sandbox, wechat  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db
 RELEASED = timedelta(days=18)
@@ -40,7 +39,7 @@ def sound(at: datetime) -> bool:
 
 def test_a_referred_order_earns_settles_and_pays_out(
     at: datetime,
-    wechat: SandboxControl,  # noqa: F811
+    wechat: SandboxControl,
 ) -> None:
     agreement = open_shop(at, 1000, 500)
     upline = promote(join(at), agreement, at)
@@ -91,7 +90,7 @@ def test_a_referred_order_earns_settles_and_pays_out(
 
 def test_tax_is_withheld_above_800_yuan_of_a_month(
     at: datetime,
-    wechat: SandboxControl,  # noqa: F811
+    wechat: SandboxControl,
 ) -> None:
     wechat.settings(transfer_max=1_000_000, transfer_day=10_000_000)
     agreement = open_shop(at, 1000)
@@ -117,7 +116,7 @@ def test_tax_is_withheld_above_800_yuan_of_a_month(
 
 def test_a_transfer_that_fails_gives_the_money_back_once(
     at: datetime,
-    wechat: SandboxControl,  # noqa: F811
+    wechat: SandboxControl,
 ) -> None:
     agreement = open_shop(at, 1000)
     seller = promote(join(at, openid=wechat.person("seller").openid), agreement, at)
@@ -159,7 +158,7 @@ def test_a_refund_before_settlement_takes_its_share_to_the_fen(
 
 def test_a_refund_after_payout_becomes_a_debt_that_the_next_sale_pays(
     at: datetime,
-    wechat: SandboxControl,  # noqa: F811
+    wechat: SandboxControl,
 ) -> None:
     agreement = open_shop(at, 1000)
     seller = promote(join(at, openid=wechat.person("seller").openid), agreement, at)
@@ -210,7 +209,7 @@ def test_a_refund_takes_an_unsent_withdrawal_back_first(at: datetime) -> None:
 
 def test_a_payment_after_the_cancellation_goes_back_and_earns_nothing(
     at: datetime,
-    wechat: SandboxControl,  # noqa: F811
+    wechat: SandboxControl,
 ) -> None:
     agreement = open_shop(at, 1000)
     seller = promote(join(at), agreement, at)

@@ -35,9 +35,7 @@ from referrals.models import Agreement, AgreementAcceptance, Member, Promoter, V
 from tests.commissions.payout_world import earn
 from tests.factories import make_sku
 from tests.flows.shop import STAFF, open_shop
-from tests.sandbox_fixture import notice, sandbox, wechat
-
-__all__ = ["sandbox", "wechat"]
+from tests.sandbox_fixture import notice
 
 pytestmark = pytest.mark.django_db
 

@@ -20,9 +20,6 @@ from orders.services import paying, placing, refunding
 from orders.services.placing import Address, place_order
 from referrals.models import Member
 from tests.factories import make_member, make_sku
-from tests.sandbox_fixture import sandbox, wechat
-
-__all__ = ["sandbox", "wechat"]
 
 ADDRESS = Address(receiver="张三", phone="13800000000", address="武夷山市 1 号")
 

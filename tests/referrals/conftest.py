@@ -13,7 +13,6 @@ from distro import clock
 from distro.wechat.mini import Session
 from referrals.models import Member
 from referrals.services.members import login
-from tests.sandbox_fixture import sandbox, wechat  # noqa: F401 - fixtures
 
 API = "/api/v1/"
 PNG = b"\x89PNG\r\n"
