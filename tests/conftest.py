@@ -51,6 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("redis") and not os.environ.get("TEST_REDIS_URL"):
+        # Without a Redis there is nothing to test against; where one is required this is a failure.
         stop = pytest.fail if os.environ.get("DISTRO_REQUIRE_REDIS") == "1" else pytest.skip
         stop("set TEST_REDIS_URL to the address of a Redis")
 
