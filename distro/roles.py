@@ -72,6 +72,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "commissions.withdrawalrequest": "view",
         "commissions.withdrawal": "view decide_withdrawal",
         "commissions.channelswitch": "view change",
+        "commissions.correction": "view add decide_correction",
+        "commissions.period": "view add",
         "distro.auditentry": "view",
         "distro.statechange": "view",
         "analytics.*": "view",

@@ -5,7 +5,7 @@ A job takes the keyword `at` and returns a count; `distro.jobs` runs each by one
 
 from __future__ import annotations
 
-MINUTE, HOUR = 60, 3600
+MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 SCHEDULE: dict[str, tuple[str, int]] = {
     "deliver_outbox": ("distro.outbox.deliver", 5),
@@ -24,6 +24,7 @@ SCHEDULE: dict[str, tuple[str, int]] = {
     "send_due": ("commissions.services.paying_out.send_due", 15),
     "query_transfers": ("commissions.services.transferring.query_transfers", 15),
     "remind_confirm": ("commissions.services.reminding.remind_confirm", 5 * MINUTE),
+    "seal_ledger": ("commissions.services.sealing.seal_ledger", DAY),
     "fold_days": ("analytics.services.folding.fold_days", MINUTE),
     "prune_outbox": ("distro.outbox.prune", HOUR),
     "prune_job_runs": ("distro.jobs.prune_runs", HOUR),

@@ -67,6 +67,9 @@ GROUPS: list[tuple[Any, list[tuple[str, str]]]] = [
             ("send_money", "commissions.withdrawal"),
             ("account_balance_wallet", "commissions.account"),
             ("swap_horiz", "commissions.transfer"),
+            ("rule", "commissions.correction"),
+            ("event_busy", "commissions.period"),
+            ("fingerprint", "commissions.seal"),
             ("tune", "commissions.payoutpolicy"),
             ("gavel", "commissions.taxpolicy"),
             ("request_quote", "commissions.vatrule"),
@@ -111,6 +114,7 @@ QUEUES = [
         "commissions.withdrawalrequest",
         "state=waiting",
     ),
+    (_("Corrections to decide"), "rule", "commissions.correction", "status__exact=requested"),
 ]
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from commissions.admin import commissions, ledger, panels, plans, policies, withdrawals
+from commissions.admin import books, commissions, ledger, panels, plans, policies, withdrawals
 
-__all__ = ["commissions", "ledger", "panels", "plans", "policies", "withdrawals"]
+__all__ = ["books", "commissions", "ledger", "panels", "plans", "policies", "withdrawals"]

@@ -5,7 +5,9 @@ Transfer: one movement, debit -> credit; balance = credits - debits. Rows are ne
 """
 
 from commissions.models.accruals import Accrual, Commission, Reversal
+from commissions.models.corrections import Correction
 from commissions.models.ledger import Account, Settlement, Transfer
+from commissions.models.periods import Period, Seal
 from commissions.models.plans import Plan, PlanRate
 from commissions.models.policies import ChannelSwitch, PayoutPolicy, TaxPolicy, VatRule
 from commissions.models.withdrawals import (
@@ -20,10 +22,13 @@ __all__ = [
     "Accrual",
     "ChannelSwitch",
     "Commission",
+    "Correction",
     "PayoutPolicy",
+    "Period",
     "Plan",
     "PlanRate",
     "Reversal",
+    "Seal",
     "Settlement",
     "TaxMonth",
     "TaxPolicy",

@@ -8,6 +8,34 @@ from referrals.models import Promoter
 
 PROMOTER_KINDS = ["frozen", "available", "withdrawing", "receivable"]
 
+BACK = [("available", "expense"), ("receivable", "expense")]  # what is left of it becomes a debt
+# The only postings: code -> the kinds of (debit, credit) account that it may go between.
+POSTINGS: dict[str, list[tuple[str, str]]] = {
+    "accrue": [("expense", "frozen")],
+    "settle": [("frozen", "available")],
+    "claw_frozen": [("frozen", "expense")],
+    "claw_available": [("available", "expense")],
+    "claw_debt": [("receivable", "expense")],
+    "offset": [("available", "receivable")],
+    "bonus": [("expense", "available")],
+    "bonus_back": BACK,
+    "reward": [("expense", "available")],
+    "reward_back": BACK,
+    "correct_up": [("expense", "available")],
+    "correct_down": BACK,
+    "write_off": [("write_off", "receivable")],
+    "request": [("available", "withdrawing")],
+    "return": [("withdrawing", "available")],
+    "pay_net": [("withdrawing", "clearing")],
+    "pay_tax": [("withdrawing", "tax_payable")],
+    "bounce": [("clearing", "withdrawing")],
+    "untax": [("tax_payable", "withdrawing")],
+    "tax_back": [("tax_payable", "available")],
+    "bank": [("clearing", "bank"), ("bank", "clearing")],
+    "fee": [("fee_expense", "bank"), ("bank", "fee_expense")],
+    "file_tax": [("tax_payable", "bank")],
+}
+
 
 class Account(models.Model):
     """Where money stands; balance = credits - debits.
@@ -82,6 +110,7 @@ class Transfer(models.Model):
     """One movement of money between two accounts; never changed, never deleted."""
 
     append_only = True
+    closed_when = "EXISTS (SELECT 1 FROM commissions_period WHERE last_day >= NEW.booked_on)"
 
     class Code(models.TextChoices):
         ACCRUE = "accrue", _("Commission accrued")
@@ -94,6 +123,19 @@ class Transfer(models.Model):
         RETURN = "return", _("Withdrawal returned")
         PAY_NET = "pay_net", _("Paid out")
         PAY_TAX = "pay_tax", _("Tax withheld")
+        BONUS = "bonus", _("Bonus")
+        BONUS_BACK = "bonus_back", _("Bonus taken back")
+        REWARD = "reward", _("Reward")
+        REWARD_BACK = "reward_back", _("Reward taken back")
+        CORRECT_UP = "correct_up", _("Corrected upwards")
+        CORRECT_DOWN = "correct_down", _("Corrected downwards")
+        WRITE_OFF = "write_off", _("Debt written off")
+        BOUNCE = "bounce", _("Payout came back")
+        UNTAX = "untax", _("Tax of a payout that came back")
+        TAX_BACK = "tax_back", _("Tax paid back")
+        BANK = "bank", _("Moved between clearing and bank")
+        FEE = "fee", _("Channel fee")
+        FILE_TAX = "file_tax", _("Tax paid to the state")
 
     debit = models.ForeignKey(
         Account, models.PROTECT, related_name="debits", verbose_name=_("debit")
@@ -117,20 +159,7 @@ class Transfer(models.Model):
                 condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"
             ),
             models.CheckConstraint(
-                condition=Q(
-                    code__in=[
-                        "accrue",
-                        "settle",
-                        "claw_frozen",
-                        "claw_available",
-                        "claw_debt",
-                        "offset",
-                        "request",
-                        "return",
-                        "pay_net",
-                        "pay_tax",
-                    ]
-                ),
+                condition=Q(code__in=list(POSTINGS)),
                 name="transfer_code_known",
             ),
         ]

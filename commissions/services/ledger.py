@@ -16,9 +16,11 @@ from django.db.models import BigIntegerField, Case, F, Q, Value, When
 
 from commissions.errors import InsufficientFunds
 from commissions.models import Account, Transfer
-from commissions.models.ledger import PROMOTER_KINDS
+from commissions.models.ledger import POSTINGS, PROMOTER_KINDS
+from commissions.selectors_periods import open_day
 from distro.clock import beijing_day
 from distro.errors import ConflictingContent
+from distro.locks import Lock, advisory_shared
 
 Kind = Account.Kind
 Code = Transfer.Code
@@ -63,12 +65,13 @@ def post(entries: Sequence[Entry], *, at: datetime) -> int:
     """Book the entries that are not booked yet; return how many were.
 
     Raises ConflictingContent when a key was used for something else, InsufficientFunds when a
-    promoter's account would pass zero.
+    promoter's account would pass zero. What occurred in a closed month is booked on the first
+    open day.
     """
     entries = [entry for entry in entries if entry.amount_fen]
     if not entries:
         return 0
-    assert all(entry.amount_fen > 0 for entry in entries)
+    assert all(_is_posting(entry) for entry in entries)
     with transaction.atomic():
         accounts = _locked_accounts(entries)
         fresh = _not_booked(entries, accounts)
@@ -151,6 +154,11 @@ def _make_missing(refs: Iterable[Ref]) -> None:
 # --- Transfers ------------------------------------------------------------------------------
 
 
+def _is_posting(entry: Entry) -> bool:
+    """Say whether an entry is one of the few postings there are, and takes what is above 0."""
+    return entry.amount_fen > 0 and (entry.debit.kind, entry.credit.kind) in POSTINGS[entry.code]
+
+
 def _not_booked(entries: Sequence[Entry], accounts: dict[Ref, Account]) -> list[Entry]:
     """Return the entries whose key is new; refuse a known key with other content."""
     by_key = {entry.key: entry for entry in entries}
@@ -181,6 +189,9 @@ def _offsets(fresh: Sequence[Entry], accounts: dict[Ref, Account]) -> list[Entry
 
 
 def _insert(fresh: Sequence[Entry], accounts: dict[Ref, Account], at: datetime) -> None:
+    """Book the rows; nobody closes a month between the look at the periods and our commit."""
+    advisory_shared(Lock.PERIOD)
+    booked_on = open_day(beijing_day(at))
     Transfer.objects.bulk_create(
         [
             Transfer(
@@ -190,7 +201,7 @@ def _insert(fresh: Sequence[Entry], accounts: dict[Ref, Account], at: datetime) 
                 code=entry.code,
                 idempotency_key=entry.key,
                 source=entry.source,
-                booked_on=beijing_day(at),
+                booked_on=booked_on,
                 occurred_at=at,
             )
             for entry in fresh

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from commissions.models import Account, Transfer, Withdrawal
-from commissions.services.ledger import Entry, Ref, post
+from commissions.services.ledger import Balances, Entry, Ref, balances, lock_accounts, post
 from commissions.signals import withdrawal_finished
 from distro.actors import SYSTEM, Actor
 from distro.facts import tell
@@ -63,3 +64,23 @@ def return_unsent(*, promoter_id: int, needed_fen: int, why: str, at: datetime) 
         give_back(row, to=Withdrawal.Status.CANCELLED, by=SYSTEM, why=why, at=at)
         returned += row.amount_fen
     return returned
+
+
+def free_available(
+    needed: Mapping[int, int], promoter_ids: Iterable[int], *, why: str, at: datetime
+) -> dict[int, Balances]:
+    """Lock the accounts of promoters and return what stands on them.
+
+    needed: promoter -> fen about to be taken from his available account; his unsent withdrawals
+    are given back as far as less is available. All withdrawals are locked before the first
+    account, so that what is available is certain.
+    """
+    unsent = Withdrawal.objects.filter(promoter__in=needed, status__in=Withdrawal.UNSENT)
+    list(unsent.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+    stands = lock_accounts(promoter_ids)
+    for promoter_id in sorted(needed):
+        short = needed[promoter_id] - stands[promoter_id].available_fen
+        if short > 0:
+            return_unsent(promoter_id=promoter_id, needed_fen=short, why=why, at=at)
+            stands[promoter_id] = balances(promoter_id)
+    return stands

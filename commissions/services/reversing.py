@@ -9,19 +9,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from commissions.models import Commission, Plan, Reversal, Withdrawal
+from commissions.models import Commission, Plan, Reversal
 from commissions.rules import kept, remaining_base
-from commissions.services.ledger import (
-    EXPENSE,
-    Balances,
-    Entry,
-    Kind,
-    Ref,
-    balances,
-    lock_accounts,
-    post,
-)
-from commissions.services.returning import return_unsent
+from commissions.services.ledger import EXPENSE, Balances, Entry, Kind, Ref, post
+from commissions.services.returning import free_available
 from commissions.signals import commission_reversed
 from distro.actors import SYSTEM
 from distro.facts import tell
@@ -119,27 +110,15 @@ def keeps(commission: Commission) -> int:
 
 
 def _free_money(takings: Sequence[Taking], at: datetime) -> dict[int, Balances]:
-    """Lock what the takings move; return the balances that they find.
-
-    Unsent withdrawals are given back where the settled part is more than what is available.
-    All withdrawals are locked before the first account: what is available is certain then.
-    """
-    promoters = {one.commission.promoter_id for one in takings}
+    """Lock what the takings move; return the balances that they find."""
     settled: dict[int, int] = {}
     for one in takings:
         if one.commission.status == Commission.Status.SETTLED:
             promoter_id = one.commission.promoter_id
             settled[promoter_id] = settled.get(promoter_id, 0) + one.amount_fen
-    unsent = Withdrawal.objects.filter(promoter__in=settled, status__in=Withdrawal.UNSENT)
-    list(unsent.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
-    stands = lock_accounts(promoters)
+    promoters = {one.commission.promoter_id for one in takings}
     why = str(_("An order you earned from was refunded."))
-    for promoter_id in sorted(settled):
-        short = settled[promoter_id] - stands[promoter_id].available_fen
-        if short > 0:
-            return_unsent(promoter_id=promoter_id, needed_fen=short, why=why, at=at)
-            stands[promoter_id] = balances(promoter_id)
-    return stands
+    return free_available(settled, promoters, why=why, at=at)
 
 
 def _book(one: Taking, refund: Refund, purse: Purse, at: datetime) -> Reversal:

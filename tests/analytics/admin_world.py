@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
@@ -26,10 +26,13 @@ from commissions.models import (
     Accrual,
     ChannelSwitch,
     Commission,
+    Correction,
     PayoutPolicy,
+    Period,
     Plan,
     PlanRate,
     Reversal,
+    Seal,
     Settlement,
     TaxMonth,
     TaxPolicy,
@@ -105,6 +108,7 @@ def fill() -> None:
     _fill_referrals(promoter, n)
     _fill_campaigns(promoter, order, n)
     _fill_money(promoter, order, staff, n)
+    _fill_books(promoter, staff, n)
     _fill_ground(staff, n)
     Event.objects.create(
         member=order.member, client_event_id=f"e{n}", name="open", occurred_at=AT, received_at=AT
@@ -113,6 +117,17 @@ def fill() -> None:
     ShopDay.objects.create(day=day, as_of=AT)
     EventDay.objects.create(day=day, name="open")
     FoldCursor.objects.create(table=f"t{n}")
+
+
+def _fill_books(promoter: Any, staff: StaffUser, n: int) -> None:
+    who = str(staff.actor)
+    Correction.objects.create(promoter=promoter, kind="correct_up", amount_fen=n, reason="漏记",
+                              requested_by=who, requested_at=AT)  # fmt: skip
+    last_day = date(1950, 1, 31) + timedelta(days=n)
+    Period.objects.create(last_day=last_day, transfers=n, amount_fen=n, closed_by=who, closed_at=AT)
+    before, digest = f"{n - 1 or ''}", f"{n}"
+    Seal.objects.create(first_id=n, last_id=n, rows=1, marks=b"", before=before, digest=digest,
+                        sealed_at=AT)  # fmt: skip
 
 
 def _fill_orders(promoter: Any, n: int) -> Any:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from commissions.errors import InsufficientFunds
 from commissions.models import Account, Transfer
+from commissions.models.ledger import PROMOTER_KINDS
 from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, balances, lock_accounts, post
 from distro.errors import ConflictingContent
 from referrals.models import Promoter
@@ -60,8 +61,8 @@ def test_a_known_key_with_other_content_is_refused(promoter: Promoter, other: st
     post([entry(EXPENSE, frozen(promoter), 100, "a")], at=AT)
     changed = {
         "amount": entry(EXPENSE, frozen(promoter), 101, "a"),
-        "account": entry(EXPENSE, available(promoter), 100, "a"),
-        "code": entry(EXPENSE, frozen(promoter), 100, "a", code="settle"),
+        "account": entry(EXPENSE, frozen(make_chain(1)[0]), 100, "a"),
+        "code": entry(EXPENSE, available(promoter), 100, "a", code="bonus"),
     }[other]
     with pytest.raises(ConflictingContent):
         post([entry(EXPENSE, frozen(promoter), 7, "new"), changed], at=AT)
@@ -79,7 +80,7 @@ def test_nobody_gives_what_he_does_not_have(promoter: Promoter) -> None:
 def test_a_debt_is_never_paid_beyond_zero(promoter: Promoter) -> None:
     post([entry(owed(promoter), EXPENSE, 30, "debt", "claw_debt")], at=AT)
     with pytest.raises(InsufficientFunds):
-        post([entry(EXPENSE, owed(promoter), 31, "b", "offset")], at=AT)
+        post([entry(Ref(Kind.WRITE_OFF), owed(promoter), 31, "b", "write_off")], at=AT)
     assert stands(promoter) == (0, 0, 0, 30)
 
 
@@ -139,6 +140,62 @@ def test_the_database_knows_the_sign_of_each_account(
     lock_accounts([promoter.pk])
     with pytest.raises(IntegrityError), transaction.atomic():
         Account.objects.filter(promoter=promoter, kind=kind).update(balance_fen=balance)
+
+
+# --- The only postings ----------------------------------------------------------------------
+
+
+def ref(kind: str, promoter: Promoter) -> Ref:
+    return Ref(kind, promoter.pk) if kind in PROMOTER_KINDS else Ref(kind, label="test")
+
+
+@pytest.mark.parametrize("code", Transfer.Code.values)
+@pytest.mark.parametrize("debit", Account.Kind.values)
+def test_a_code_goes_only_between_its_own_accounts(
+    promoter: Promoter, code: str, debit: str
+) -> None:
+    for credit in Account.Kind.values:
+        row = entry(ref(debit, promoter), ref(credit, promoter), 5, f"{debit}:{credit}", code)
+        if (debit, credit) in DESIGNED[code]:
+            post([entry(EXPENSE, frozen(promoter), 9, f"f{credit}")], at=AT)
+            post([entry(EXPENSE, available(promoter), 9, f"a{credit}", "bonus")], at=AT)
+            if debit == "withdrawing":
+                taken = (available(promoter), ref("withdrawing", promoter))
+                post([entry(*taken, 5, f"w{credit}", "request")], at=AT)
+            if credit == "receivable":
+                post([entry(owed(promoter), EXPENSE, 5, f"o{credit}", "claw_debt")], at=AT)
+            assert post([row], at=AT) == 1
+        else:
+            with pytest.raises(AssertionError):
+                post([row], at=AT)
+
+
+# code -> (debit, credit), as the design lists them
+DESIGNED: dict[str, set[tuple[str, str]]] = {
+    "accrue": {("expense", "frozen")},
+    "settle": {("frozen", "available")},
+    "claw_frozen": {("frozen", "expense")},
+    "claw_available": {("available", "expense")},
+    "claw_debt": {("receivable", "expense")},
+    "offset": {("available", "receivable")},
+    "bonus": {("expense", "available")},
+    "bonus_back": {("available", "expense"), ("receivable", "expense")},
+    "reward": {("expense", "available")},
+    "reward_back": {("available", "expense"), ("receivable", "expense")},
+    "correct_up": {("expense", "available")},
+    "correct_down": {("available", "expense"), ("receivable", "expense")},
+    "request": {("available", "withdrawing")},
+    "return": {("withdrawing", "available")},
+    "pay_net": {("withdrawing", "clearing")},
+    "pay_tax": {("withdrawing", "tax_payable")},
+    "bounce": {("clearing", "withdrawing")},
+    "untax": {("tax_payable", "withdrawing")},
+    "tax_back": {("tax_payable", "available")},
+    "bank": {("clearing", "bank"), ("bank", "clearing")},
+    "fee": {("fee_expense", "bank"), ("bank", "fee_expense")},
+    "file_tax": {("tax_payable", "bank")},
+    "write_off": {("write_off", "receivable")},
+}
 
 
 # --- Against a naive ledger -----------------------------------------------------------------
