@@ -19,6 +19,13 @@ class MonthAlreadyClosed(DomainError):
     message = _("%(month)s is already closed or lies before the first booking.")
 
 
+class BooksBusy(DomainError):
+    """Closing waits for all postings under way, and holds up the others meanwhile."""
+
+    code = "books_busy"
+    message = _("A long posting is under way. Close the month again in a few minutes.")
+
+
 class MonthNotNext(DomainError):
     """Months are closed in order."""
 
@@ -31,6 +38,12 @@ class NothingOwed(DomainError):
 
     code = "nothing_owed"
     message = _("The promoter owes %(owed)s yuan. No more can be written off.")
+
+
+class ReasonTooLong(DomainError):
+    code = "reason_too_long"
+    message = _("Write the reason in at most %(maximum)s characters.")
+    status = 400
 
 
 class SecondPersonNeeded(DomainError):

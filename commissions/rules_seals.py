@@ -7,11 +7,13 @@ the chain at their own place.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+HEX = re.compile("([0-9a-f]{64})?")  # a digest, or nothing before the first one
 MARK = struct.Struct(">q8s")  # id of a row, the first 8 bytes of the chain's hash after it
 
 
@@ -40,7 +42,7 @@ def _word(value: object) -> str:
 
 def chain(before: str, rows: Iterable[tuple[int, str]]) -> Iterator[tuple[int, bytes]]:
     """Yield each row's id and the hash of all rows up to it; before: hex digest to begin with."""
-    digest = bytes.fromhex(before)
+    digest = bytes.fromhex(before) if HEX.fullmatch(before) else before.encode()
     for row_id, text in rows:
         digest = hashlib.sha256(digest + text.encode()).digest()
         yield row_id, digest
@@ -56,6 +58,8 @@ def first_difference(marks: bytes, found: Iterable[tuple[int, bytes]], digest: s
 
     digest: hex, of the last row.
     """
+    if len(marks) % MARK.size or not marks:
+        return Fault(0, "chain")
     kept = MARK.iter_unpack(marks)
     last = b""
     for row_id, after in found:

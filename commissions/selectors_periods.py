@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from django.db.models import QuerySet
 
 from commissions.models import Period, Seal, Transfer
-from commissions.rules_seals import Fault, chain, first_difference, text_of
+from commissions.rules_seals import MARK, Fault, chain, first_difference, text_of
+from distro.models import AuditEntry
 
 
 def closed_through() -> date | None:
@@ -61,11 +62,12 @@ def transfers_of(seal: Seal) -> QuerySet[Transfer]:
     return Transfer.objects.filter(pk__gte=seal.first_id, pk__lte=seal.last_id)
 
 
-def seal_faults(seals: Iterable[Seal] | None = None) -> Iterator[Sealed]:
+def seal_faults() -> Iterator[Sealed]:
     """Yield the first fault of every seal: a transfer altered, gone or slipped in."""
     before, last_id = "", 0
-    for seal in seals if seals is not None else Seal.objects.order_by("pk").iterator():
-        if seal.before != before or seal.first_id <= last_id:
+    for seal in Seal.objects.order_by("pk").iterator(chunk_size=1):
+        whole = seal.rows * MARK.size == len(seal.marks)
+        if seal.before != before or seal.first_id <= last_id or not whole:
             yield Sealed(seal, Fault(seal.first_id, "chain"))
         fault = first_difference(
             bytes(seal.marks), chain(seal.before, contents(transfers_of(seal))), seal.digest
@@ -77,9 +79,26 @@ def seal_faults(seals: Iterable[Seal] | None = None) -> Iterator[Sealed]:
 
 def unsealed_between() -> Iterator[int]:
     """Yield the ids of transfers that no seal covers though a later one is sealed."""
-    covered = 0
+    rows = Transfer.objects.order_by("pk").values_list("pk", flat=True)
     for first, last in Seal.objects.order_by("pk").values_list("first_id", "last_id"):
-        yield from Transfer.objects.filter(pk__gt=covered, pk__lt=first).values_list(
-            "pk", flat=True
-        )
-        covered = last
+        yield from rows.filter(pk__lt=first)
+        rows = rows.filter(pk__gt=last)
+
+
+def lost_seals() -> Iterator[str]:
+    """Yield the digests that the audit trail knows and no seal has."""
+    known = set(Seal.objects.values_list("digest", flat=True))
+    trail = AuditEntry.objects.filter(action="ledger.seal").order_by("pk")
+    for detail in trail.values_list("detail", flat=True):
+        if detail["digest"] not in known:
+            yield detail["digest"]
+
+
+def ledger_faults() -> Iterator[str]:
+    """Yield a line for each place where the ledger is not what was sealed."""
+    for row in seal_faults():
+        yield f"seal {row.seal}: transfer {row.fault.row_id} {row.fault.what}"
+    for pk in unsealed_between():
+        yield f"transfer {pk}: not sealed, later ones are"
+    for digest in lost_seals():
+        yield f"seal {digest}: gone, the audit trail knows it"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import RangeDateFilter
 
@@ -25,6 +26,7 @@ from distro.admin_columns import (
     unit_label,
 )
 from distro.clock import day_start
+from distro.errors import DomainError
 from distro.states import history
 
 VIEW_PERSONAL_DATA = "referrals.view_personal_data"
@@ -244,6 +246,14 @@ class Page(ShownMixin, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Write only what was changed: counters and stock move beside this form."""
         obj.save(update_fields=form.changed_data if change else None)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Say what a service refuses after the form was found good, as in a race."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except DomainError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.get_full_path())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Write only what was changed, row by row."""

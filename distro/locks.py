@@ -7,7 +7,7 @@ import enum
 from django.db import connection, transaction
 from django.db.models import Max, Model
 
-WRITERS_WAITED_FOR_S = 5
+WRITERS_WAITED_FOR_S = 2
 
 
 class Lock(enum.IntEnum):
@@ -33,6 +33,17 @@ def advisory_shared(lock: Lock, key: int = 0) -> None:
     _take("pg_advisory_xact_lock_shared", lock, key)
 
 
+def wait_briefly() -> None:
+    """Give up on any lock of this transaction after some seconds, with an OperationalError.
+
+    For who waits for all writers: those who come after him wait behind him.
+    """
+    require_transaction("wait_briefly()")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{WRITERS_WAITED_FOR_S}s'")
+
+
 def _take(function: str, lock: Lock, key: int) -> None:
     require_transaction("an advisory lock")
     assert -(2**31) <= key < 2**31
@@ -48,10 +59,10 @@ def complete_up_to(model: type[Model]) -> int:
     writers are waited for, and held back for the moment of the reading.
     """
     with transaction.atomic():
+        wait_briefly()
         if connection.vendor == "postgresql":
             table = connection.ops.quote_name(model._meta.db_table)
             with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{WRITERS_WAITED_FOR_S}s'")
                 cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
         return model._default_manager.aggregate(last=Max("pk"))["last"] or 0
 

@@ -25,6 +25,7 @@ SCHEDULE: dict[str, tuple[str, int]] = {
     "query_transfers": ("commissions.services.transferring.query_transfers", 15),
     "remind_confirm": ("commissions.services.reminding.remind_confirm", 5 * MINUTE),
     "seal_ledger": ("commissions.services.sealing.seal_ledger", DAY),
+    "prove_books": ("analytics.books.prove", DAY),
     "fold_days": ("analytics.services.folding.fold_days", MINUTE),
     "prune_outbox": ("distro.outbox.prune", HOUR),
     "prune_job_runs": ("distro.jobs.prune_runs", HOUR),

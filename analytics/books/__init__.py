@@ -7,6 +7,7 @@ at one moment, so that a shop that goes on selling shows no fault that is none.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +16,8 @@ from django.db import connection
 
 from analytics.books import commissions, ledger, orders, withdrawals
 from referrals.proofs import tree_faults
+
+logger = logging.getLogger(__name__)
 
 CHECKS: list[Callable[[], Iterator[str]]] = [
     *ledger.CHECKS,
@@ -31,6 +34,20 @@ def faults(*, at: datetime) -> Iterator[str]:
             yield from check()
         yield from commissions.accrual_of_every_order(at)
         yield from tree_faults()
+
+
+def prove(*, at: datetime) -> int:
+    """Prove the books once a day: an alarm for each fault, and a failed run if there is one."""
+    found = list(faults(at=at))
+    for line in found:
+        logger.error("ALARM books: %s", line)
+    if found:
+        raise BooksFaulty(len(found))
+    return 0
+
+
+class BooksFaulty(Exception):
+    """The books have faults; the number of them."""
 
 
 @contextmanager

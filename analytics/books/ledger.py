@@ -20,12 +20,11 @@ from commissions.models import (
     Withdrawal,
 )
 from commissions.models.ledger import PROMOTER_KINDS
-from commissions.selectors_periods import seal_faults, unsealed_between
-from distro.clock import BEIJING
+from commissions.selectors_periods import ledger_faults
+from distro.clock import BEIJING, beijing_day
 
 Code, Kind = Transfer.Code, Account.Kind
 
-# code -> kinds of (debit, credit) account, beginning of the source
 # code -> kinds of (debit, credit) account, beginning of the source; what has no cause yet is absent
 SHAPES: dict[str, tuple[list[tuple[str, str]], str]] = {
     Code.ACCRUE: ([(Kind.EXPENSE, Kind.FROZEN)], "commission:"),
@@ -94,6 +93,9 @@ def closed_months_are_whole() -> Iterator[str]:
         if (before + timedelta(days=1)).replace(day=1) != day.replace(day=1):
             yield f"closed month {day:%Y-%m}: the one before it is open"
     for period in Period.objects.order_by("last_day"):
+        day = period.last_day
+        if (day + timedelta(days=1)).day != 1 or beijing_day(period.closed_at) <= day:
+            yield f"closed month {period}: not a whole month that was over"
         rows = Transfer.objects.filter(
             booked_on__gte=period.last_day.replace(day=1), booked_on__lte=period.last_day
         )
@@ -108,10 +110,7 @@ def _closed_days() -> list[date]:
 
 def sealed_rows_are_unchanged() -> Iterator[str]:
     """No transfer that was sealed is altered, gone or slipped in later."""
-    for row in seal_faults():
-        yield f"seal {row.seal}: transfer {row.fault.row_id} {row.fault.what}"
-    for pk in unsealed_between():
-        yield f"transfer {pk}: not sealed, later ones are"
+    yield from ledger_faults()
 
 
 def corrections_are_booked() -> Iterator[str]:

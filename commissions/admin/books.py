@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSingleDateWidget
@@ -22,6 +23,7 @@ from distro import clock
 from distro.admin_actors import actor
 from distro.admin_base import DayRangeFilter, Page, ReadOnlyPage
 from distro.admin_steps import ReasonForm, step
+from distro.clock import beijing_day
 from distro.errors import DomainError
 
 
@@ -41,7 +43,7 @@ class MonthForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only for 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "month" in self.fields:
-            self.fields["month"].initial = next_to_close()
+            self.fields["month"].initial = next_to_close(beijing_day(clock.now()))
 
     def clean_month(self) -> Any:
         """Refuse what is not the next month."""
@@ -86,6 +88,10 @@ class SealAdmin(ReadOnlyPage):
     list_display = ("sealed_at", "first_id", "last_id", "rows", "digest")
     list_filter = (("sealed_at", DayRangeFilter),)
     fields = (("first_id", "last_id", "rows"), "before", "digest", "sealed_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Leave the marks where they are."""
+        return super().get_queryset(request).defer("marks")
 
 
 class CorrectionForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only for the type checker

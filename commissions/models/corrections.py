@@ -78,6 +78,12 @@ class Correction(models.Model):
                 name="correction_by_two_persons",
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="correction_has_reason"),
+            models.UniqueConstraint(
+                fields=["promoter", "kind", "amount_fen", "reason"],
+                condition=Q(status="requested"),
+                name="correction_asked_once",
+                violation_error_message=_("The same correction already waits for a decision."),
+            ),
         ]
 
     def __str__(self) -> str:

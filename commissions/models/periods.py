@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -23,7 +25,11 @@ class Period(models.Model):
         verbose_name = _("closed month")
         verbose_name_plural = _("closed months")
         constraints = [
-            models.CheckConstraint(condition=Q(amount_fen__gte=0), name="period_amount_in_range")
+            models.CheckConstraint(condition=Q(amount_fen__gte=0), name="period_amount_in_range"),
+            models.CheckConstraint(
+                condition=Q(last_day__gte=date(1990, 1, 1), last_day__lt=date(2200, 1, 1)),
+                name="period_day_in_range",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -7,11 +7,11 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from commissions.errors_books import NothingOwed, SecondPersonNeeded
+from commissions.errors_books import NothingOwed, ReasonTooLong, SecondPersonNeeded
 from commissions.errors_withdrawals import OnlyStaffDecides
-from commissions.models import Correction
+from commissions.models import Correction, Transfer
 from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, lock_accounts, post
-from commissions.services.returning import free_available
+from commissions.services.returning import REASON_CHARS, free_available
 from distro import audit
 from distro.actors import Actor
 from distro.money import check_amount, yuan
@@ -26,23 +26,26 @@ def request_correction(
 ) -> Correction:
     """Write down what should be set right and why; nothing moves yet.
 
-    Raises OnlyStaffDecides, ReasonMissing, AmountOutOfRange.
+    The same wish that still waits is returned, not doubled.
+    Raises OnlyStaffDecides, ReasonMissing, ReasonTooLong, AmountOutOfRange.
     """
     if by.kind != "staff":
         raise OnlyStaffDecides
-    if not reason.strip():
-        raise ReasonMissing(field="reason")
+    _check_reason(reason)
     check_amount(amount_fen)
     with transaction.atomic():
-        correction = Correction.objects.create(
+        correction, made = Correction.objects.get_or_create(
             promoter_id=promoter_id,
             kind=Correction.Kind(kind),
             amount_fen=amount_fen,
             reason=reason.strip(),
-            requested_by=str(by),
-            requested_at=at,
+            status=Status.REQUESTED,
+            defaults={"requested_by": str(by), "requested_at": at},
         )
-        audit.record(by=by, action="correction.request", target=correction, reason=reason, at=at)
+        if made:
+            audit.record(
+                by=by, action="correction.request", target=correction, reason=reason, at=at
+            )
     return correction
 
 
@@ -55,6 +58,7 @@ def book_correction(*, correction_id: int, by: Actor, at: datetime) -> Correctio
         correction = _locked(correction_id, by)
         if str(by) == correction.requested_by:
             raise SecondPersonNeeded
+        assert not Transfer.objects.filter(source=_source(correction)).exists(), "booked before"
         advance(correction, Status.BOOKED, by=by, at=at, decided_by=str(by), decided_at=at)
         post(_entries(correction, at), at=at)
         audit.record(by=by, action="correction.book", target=correction, at=at)
@@ -62,9 +66,11 @@ def book_correction(*, correction_id: int, by: Actor, at: datetime) -> Correctio
 
 
 def reject_correction(*, correction_id: int, reason: str, by: Actor, at: datetime) -> Correction:
-    """Refuse a correction, who asked for it included; raise ReasonMissing, IllegalTransition."""
-    if not reason.strip():
-        raise ReasonMissing(field="reason")
+    """Refuse a correction, who asked for it included.
+
+    Raises OnlyStaffDecides, ReasonMissing, ReasonTooLong, IllegalTransition.
+    """
+    _check_reason(reason)
     with transaction.atomic():
         correction = _locked(correction_id, by)
         to = Status.REJECTED
@@ -107,5 +113,16 @@ def _entry(correction: Correction, debit: Ref, credit: Ref, amount_fen: int) -> 
         amount_fen=amount_fen,
         code=correction.kind,
         key=f"{key}:debt" if debit.kind == Kind.RECEIVABLE else f"{key}:1",
-        source=f"correction:{correction.pk}",
+        source=_source(correction),
     )
+
+
+def _source(correction: Correction) -> str:
+    return f"correction:{correction.pk}"
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonMissing(field="reason")
+    if len(reason.strip()) > REASON_CHARS:
+        raise ReasonTooLong(field="reason", maximum=REASON_CHARS)

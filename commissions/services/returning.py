@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+
+from django.db import transaction
 
 from commissions.models import Account, Transfer, Withdrawal
 from commissions.services.ledger import Balances, Entry, Ref, balances, lock_accounts, post
@@ -72,15 +74,34 @@ def free_available(
     """Lock the accounts of promoters and return what stands on them.
 
     needed: promoter -> fen about to be taken from his available account; his unsent withdrawals
-    are given back as far as less is available. All withdrawals are locked before the first
-    account, so that what is available is certain.
+    are given back as far as less is available.
     """
-    unsent = Withdrawal.objects.filter(promoter__in=needed, status__in=Withdrawal.UNSENT)
-    list(unsent.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
-    stands = lock_accounts(promoter_ids)
+    require_transaction("free_available()")
+    ids = sorted(set(promoter_ids))
+    while (stands := _locked_in_order(needed, ids)) is None:
+        pass  # only as often as somebody asked for a withdrawal while we waited
     for promoter_id in sorted(needed):
         short = needed[promoter_id] - stands[promoter_id].available_fen
         if short > 0:
             return_unsent(promoter_id=promoter_id, needed_fen=short, why=why, at=at)
             stands[promoter_id] = balances(promoter_id)
     return stands
+
+
+def _locked_in_order(
+    needed: Mapping[int, int], promoter_ids: Sequence[int]
+) -> dict[int, Balances] | None:
+    """Lock unsent withdrawals, then accounts; None, and nothing locked, if one came between.
+
+    With the accounts locked no other can come. Taking a newcomer's lock after the accounts would
+    turn the lock order round.
+    """
+    unsent = Withdrawal.objects.filter(promoter__in=needed, status__in=Withdrawal.UNSENT)
+    unsent = unsent.order_by("pk")
+    with transaction.atomic():
+        locked = set(unsent.select_for_update(of=("self",)).values_list("pk", flat=True))
+        stands = lock_accounts(promoter_ids)
+        if set(unsent.values_list("pk", flat=True)) <= locked:
+            return stands
+        transaction.set_rollback(True)
+    return None

@@ -33,7 +33,7 @@ def _seal_some(last: int, at: datetime) -> int:
     """Seal the next transfers up to an id; return how many."""
     with transaction.atomic():
         advisory(Lock.SEAL)
-        newest = Seal.objects.order_by("-pk").first()
+        newest = Seal.objects.defer("marks").order_by("-pk").first()
         before = newest.digest if newest else ""
         rows = Transfer.objects.filter(pk__gt=newest.last_id if newest else 0, pk__lte=last)
         ids = list(rows.order_by("pk").values_list("pk", flat=True)[:ROWS])

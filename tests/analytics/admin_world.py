@@ -123,7 +123,7 @@ def _fill_books(promoter: Any, staff: StaffUser, n: int) -> None:
     who = str(staff.actor)
     Correction.objects.create(promoter=promoter, kind="correct_up", amount_fen=n, reason="漏记",
                               requested_by=who, requested_at=AT)  # fmt: skip
-    last_day = date(1950, 1, 31) + timedelta(days=n)
+    last_day = date(1990, 1, 31) + timedelta(days=n)
     Period.objects.create(last_day=last_day, transfers=n, amount_fen=n, closed_by=who, closed_at=AT)
     before, digest = f"{n - 1 or ''}", f"{n}"
     Seal.objects.create(first_id=n, last_id=n, rows=1, marks=b"", before=before, digest=digest,

@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from analytics.books.ledger import closed_months_are_whole, transfers_are_booked_on_their_day
 from commissions.errors_books import MonthAlreadyClosed, MonthNotNext, MonthNotOver
 from commissions.models import Period, Transfer
+from commissions.services.correcting import book_correction, request_correction
 from commissions.services.ledger import EXPENSE, Entry, Kind, Ref, post
 from commissions.services.periods import close_month, end_of_month
 from distro.actors import Actor
@@ -132,17 +133,27 @@ def test_the_command_closes_for_those_who_may(promoter: Promoter, django_user_mo
     with pytest.raises(CommandError, match="may not"):
         call_command("close_month", "2026-01", by="guest")
     django_user_model.objects.create_superuser("boss")
-    with pytest.raises(CommandError, match="not over|尚未结束"):
+    with pytest.raises(CommandError, match=r"not over|尚未结束"):
         call_command("close_month", "2126-01", by="boss")
     assert not Period.objects.exists()
-    call_command("close_month", "2026-01", by="boss")  # nothing was ever booked
-    assert Period.objects.get().last_day == date(2026, 1, 31)
+    assert not Period.objects.exists()
+
+
+def test_with_nothing_booked_the_last_month_that_is_over_is_the_first_to_close() -> None:
+    with pytest.raises(MonthAlreadyClosed):
+        close("2026-04")
+    with pytest.raises(MonthNotOver):
+        close("2026-06")
+    assert close("2026-05").last_day == date(2026, 5, 31)
 
 
 def test_the_command_closes_all_months_of_a_history_in_order(
     promoter: Promoter, django_user_model: Any
 ) -> None:
     django_user_model.objects.create_superuser("boss")
+    asked = request_correction(promoter_id=promoter.pk, kind="correct_up", amount_fen=5, reason="r",
+                               by=FINANCE, at=on("1997-11-05"))  # fmt: skip
+    book_correction(correction_id=asked.pk, by=Actor("staff", 8), at=on("1997-11-05"))
     call_command("close_month", "1997-11", "--by=boss", "--through=1998-02")
     days = Period.objects.order_by("last_day").values_list("last_day", flat=True)
     assert [f"{day:%Y-%m}" for day in days] == ["1997-11", "1997-12", "1998-01", "1998-02"]

@@ -129,7 +129,9 @@ def test_the_command_names_the_rows_and_fails(sealed: list[int]) -> None:
     out = StringIO()
     with pytest.raises(CommandError):
         call_command("verify_ledger", stdout=out)
-    assert out.getvalue().startswith(f"transfer {sealed[1]}: altered\n")
+    assert out.getvalue().startswith(
+        f"seal {sealed[0]}–{sealed[2]}: transfer {sealed[1]} altered\n"
+    )
 
 
 def test_seals_are_never_changed_and_never_fork(promoter: Promoter) -> None:

@@ -32,6 +32,8 @@ class Command(BaseCommand):
             raise CommandError(f"no staff user {options['by']!r}")
         if not user.has_perm("commissions.add_period"):
             raise CommandError(f"{options['by']!r} may not close months")
+        if options["through"] and options["through"] < options["month"]:
+            raise CommandError("--through lies before the month")
         now = clock.now()
         for fault in faults(at=now):
             raise CommandError(f"the books have faults, see check_books: {fault}")
