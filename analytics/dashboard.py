@@ -26,6 +26,7 @@ from distro.clock import beijing_day
 from distro.money import percent, yuan
 from distro.sidebar import QUEUES, list_url, may_view
 from orders.models import Order
+from referrals.selectors_compliance import unacknowledged_trees
 
 DAYS = 30  # of the chart, unless somebody chooses others
 DAYS_MAX = 731  # two years: what a chart still shows
@@ -205,6 +206,7 @@ def queues_of(request: HttpRequest) -> list[dict[str, Any]]:
         "referrals.application": waiting.applications,
         "orders.refund": waiting.refunds,
         "commissions.withdrawalrequest": waiting.withdrawals,
+        "referrals.compliancestate": unacknowledged_trees().count(),
     }
     shown: list[tuple[Any, int, str, str]] = [
         (title, counts[model], model, query)

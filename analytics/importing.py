@@ -18,9 +18,10 @@ from commissions.services.accruing import accrue_orders
 from commissions.services.settling import settle_due
 from distro.clock import beijing_day
 from distro.csvfiles import cell
+from distro.importing.reading import open_table
 from distro.money import yuan
+from orders.importing.columns import COLUMNS
 from orders.importing.parsing import parse
-from orders.importing.reading import open_history
 from orders.importing.staging import StagedOrder, Staging
 from orders.models import Order, OrderLine
 from orders.services.importing import Written, import_chunk
@@ -85,7 +86,7 @@ def import_history(
 
 
 def _stage(path: Path, staging: Staging, totals: Totals, at: datetime, progress: Progress) -> None:
-    with open_history(path) as (encoding, rows):
+    with open_table(path, COLUMNS) as (encoding, rows):
         totals.encoding = encoding
         for line, cells in rows:
             values, faults = parse(line, cells, now=at)

@@ -114,7 +114,7 @@ def _sums(first: date, last: date) -> Iterable[QuerySet[Any, dict[str, Any]]]:
     )
     live = Commission.objects.filter(voided_at=None, order__member__excluded=False)
     yield _by_day(live, "paid_at", *span).annotate(commission_fen=Sum(KEPT))
-    members = Member.objects.filter(excluded=False)
+    members = Member.objects.filter(excluded=False, merged_into=None)  # persons
     yield _by_day(members, "joined_at", *span).annotate(members_joined=Count("id"))
     promoters = Promoter.objects.filter(member__excluded=False)
     yield _by_day(promoters, "approved_at", *span).annotate(promoters_joined=Count("id"))

@@ -15,6 +15,7 @@ from orders.models import Order, Sku
 from orders.selectors import PAID
 from referrals.models import Member, ShareLink
 from referrals.selectors import people
+from referrals.selectors_accounts import accounts_of
 
 PUBLISHED = [
     Campaign.Status.SCHEDULED,
@@ -41,9 +42,10 @@ class Step:
 
 
 def coupons_of(member_id: int) -> QuerySet[Coupon]:
-    """Return all coupons of a member with what they are good for."""
+    """Return all coupons of a member, by any account, with what they are good for."""
     scope = ("template__category", "template__product", "order")
-    return Coupon.objects.filter(member_id=member_id).select_related("template", *scope)
+    own = Coupon.objects.filter(member__in=accounts_of(member_id))
+    return own.select_related("template", *scope)
 
 
 def coupon_of(member_id: int, code: str) -> Coupon | None:

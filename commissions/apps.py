@@ -10,7 +10,14 @@ class CommissionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from commissions import receivers, receivers_withdrawals
+        from commissions import (
+            receivers,
+            receivers_accounts,
+            receivers_grades,
+            receivers_withdrawals,
+        )
 
         receivers.connect()
+        receivers_accounts.connect()
+        receivers_grades.connect()
         receivers_withdrawals.connect()

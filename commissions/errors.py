@@ -7,6 +7,13 @@ from django.utils.translation import gettext_lazy as _
 from distro.errors import DomainError
 
 
+class AccountClosed(DomainError):
+    """Its promoter has left."""
+
+    code = "account_closed"
+    message = _("This promoter's account is closed; nothing can be credited to it.")
+
+
 class InsufficientFunds(DomainError):
     """A posting would take more from an account than stands on it."""
 

@@ -8,7 +8,7 @@ from commissions.services.ledger import lock_accounts
 from commissions.services.reversing import reverse_for_refund
 from commissions.signals import commission_accrued, commission_reversed, commission_settled
 from distro import clock, outbox
-from distro.facts import hear
+from distro.facts import hear, hear_later
 from orders.signals import order_completed, order_paid, order_refunded
 from referrals.signals import promoter_approved
 
@@ -44,7 +44,7 @@ def tell_settled(*, settlement_id: int, **ids: object) -> None:
 
 def connect() -> None:
     """Accrual is the last to hear of a payment: it takes the hot locks."""
-    hear(promoter_approved, open_accounts_on_approval, "commissions.open_accounts")
+    hear_later(promoter_approved, open_accounts_on_approval, "commissions.open_accounts")
     hear(order_completed, set_release_on_receipt, "commissions.set_release")
     hear(order_refunded, reverse_on_refund, "commissions.reverse")
     hear(order_paid, accrue_on_payment, "commissions.accrue")

@@ -97,7 +97,7 @@ def due(at: datetime) -> QuerySet[Commission]:
     """Return the frozen commissions that may become available now.
 
     Their order is past its return period and every fact of it was heard, no refund of their line
-    is open, and nobody holds their promoter.
+    is open, and nobody holds or suspended their promoter; who leaves is settled to the end.
     """
     open_refund = RefundLine.objects.filter(line=OuterRef("line"), refund__status__in=Refund.OPEN)
     return (
@@ -106,7 +106,7 @@ def due(at: datetime) -> QuerySet[Commission]:
             voided_at=None,
             release_at__lte=at,
             order__matured_at__isnull=False,
-            promoter__status=Promoter.Status.ACTIVE,
+            promoter__status__in=Promoter.PAID,
         )
         .exclude(order_id__in=missed_order_ids())
         .exclude(promoter_id__in=held_promoter_ids())

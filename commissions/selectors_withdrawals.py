@@ -23,6 +23,7 @@ from distro.errors import NotFound
 from distro.facts import missed_order_ids
 from orders.models import Order
 from referrals.models import Identity, Promoter
+from referrals.selectors_accounts import accounts_of
 
 Status = Withdrawal.Status
 NEVER_PAID = [Status.FAILED, Status.REJECTED, Status.CANCELLED]
@@ -146,8 +147,9 @@ def is_shared_payee(payee_key: str, promoter: Promoter) -> bool:
 
 
 def withdrawals_of(promoter: Promoter) -> QuerySet[Withdrawal]:
-    """Return a promoter's own withdrawals."""
-    return Withdrawal.objects.filter(promoter=promoter).select_related("request")
+    """Return a promoter's own withdrawals, those out of his former accounts too."""
+    accounts = accounts_of(promoter.member_id)
+    return Withdrawal.objects.filter(promoter__member__in=accounts).select_related("request")
 
 
 def withdrawal_of(promoter: Promoter, number: str) -> Withdrawal:
@@ -163,6 +165,16 @@ def promoter_of(member_id: int) -> Promoter:
     row = Promoter.objects.select_related("member").filter(member=member_id).first()
     if row is None:
         raise NotFound
+    return row
+
+
+def account_of(member_id: int, code: str) -> Promoter:
+    """Return a member's own promoter account, or a former one by its number; raise NotFound."""
+    if not code:
+        return promoter_of(member_id)
+    row = Promoter.objects.filter(member__in=accounts_of(member_id), code=code).first()
+    if row is None:
+        raise NotFound(field="account")
     return row
 
 

@@ -25,6 +25,13 @@ class AmountSerializer(Plain):
     """How much is asked for; the service says what is too little or too much."""
 
     amount_fen = serializers.IntegerField(help_text="Whole fen, before tax.")
+    account = serializers.CharField(
+        max_length=32,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Promoter no. of a former account; one's own when left out.",
+    )
 
 
 class ReasonSerializer(Plain):

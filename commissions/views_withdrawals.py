@@ -71,7 +71,10 @@ class WithdrawalQuoteView(APIView):
 
     @extend_schema(
         operation_id="quote_withdrawal",
-        parameters=[OpenApiParameter("amount_fen", OpenApiTypes.INT64, required=True)],
+        parameters=[
+            OpenApiParameter("amount_fen", OpenApiTypes.INT64, required=True),
+            OpenApiParameter("account", OpenApiTypes.STR),
+        ],
         responses=QuoteSerializer,
         examples=[OpenApiExample("First withdrawal", QUOTED, response_only=True)],
     )
@@ -79,8 +82,9 @@ class WithdrawalQuoteView(APIView):
         """Return net, tax, transfers and days; refuse what the request would refuse."""
         asked = AmountSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        promoter = reads.promoter_of(member_of(request).pk)
-        found = quote(promoter_id=promoter.pk, at=clock.now(), **asked.validated_data)
+        amount_fen, account = asked.validated_data["amount_fen"], asked.validated_data["account"]
+        promoter = reads.account_of(member_of(request).pk, account)
+        found = quote(promoter_id=promoter.pk, amount_fen=amount_fen, at=clock.now())
         return Response(QuoteSerializer(found).data)
 
 
@@ -114,8 +118,13 @@ class WithdrawalsView(APIView):
         """Ask for money."""
         asked = AmountSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        promoter = reads.promoter_of(member_of(request).pk)
-        made = request_withdrawal(promoter_id=promoter.pk, at=clock.now(), **asked.validated_data)
+        member, given = member_of(request), asked.validated_data
+        made = request_withdrawal(
+            promoter_id=reads.account_of(member.pk, given["account"]).pk,
+            amount_fen=given["amount_fen"],
+            by=member.actor,
+            at=clock.now(),
+        )
         return Response(RequestSerializer(made).data, status=201)
 
     @property

@@ -29,6 +29,7 @@ WECHAT_KEYS = (
     "WECHATPAY_PUBLIC_KEY_ID",
 )
 KEY_BYTES = 32  # AES-256 and HMAC-SHA256
+SIGNAL_KEY_ID_MAX = 16  # characters; a column of visits
 APIV3_KEY_BYTES = 32
 SECRET_KEY_CHARS = 50  # Django's own lower bound
 
@@ -117,6 +118,7 @@ def production_has_its_own_keys() -> Iterator[Error]:
         "SECRET_KEY": settings.INSECURE_SECRET_KEY,
         "FIELD_KEYS": settings.INSECURE_FIELD_KEY.partition(":")[2],
         "BLIND_INDEX_KEY": settings.INSECURE_BLIND_INDEX_KEY,
+        "SIGNAL_KEYS": settings.INSECURE_BLIND_INDEX_KEY,
     }
     for name, value in known.items():
         used = str(getattr(settings, name))
@@ -137,6 +139,19 @@ def field_keys_are_well_formed() -> Iterator[Error]:
     for name, value in [*entries, ("BLIND_INDEX_KEY", settings.BLIND_INDEX_KEY)]:
         if not is_key(value):
             yield Error(f"The key {name!r} is not 32 bytes.", hint=hint, id="distro.E010")
+
+
+@rule
+def signal_keys_are_well_formed() -> Iterator[Error]:
+    """Refuse rotated keys that are not 32 bytes, and ids that are used twice or too long: E013."""
+    entries = [entry.partition(":")[::2] for entry in settings.SIGNAL_KEYS]
+    hint = "Write id:base64 of 32 bytes, the newest first; ids of 1 to 16 characters."
+    ids = [name for name, _ in entries]
+    if len(set(ids)) < len(ids) or not all(1 <= len(name) <= SIGNAL_KEY_ID_MAX for name in ids):
+        yield Error("SIGNAL_KEYS needs short, different ids.", hint=hint, id="distro.E013")
+    for name, value in entries:
+        if not is_key(value):
+            yield Error(f"The key {name!r} is not 32 bytes.", hint=hint, id="distro.E013")
 
 
 @rule

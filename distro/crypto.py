@@ -95,11 +95,36 @@ def blind_index(purpose: str, value: str) -> str:
 
     purpose: device, ip, phone, address or id; the same value gives unrelated digits for another.
     """
+    return _index(settings.BLIND_INDEX_KEY, purpose, value)
+
+
+def signal_key_version() -> str:
+    """Return the id of the key that signal_hash() uses now; "" for that of blind_index()."""
+    return next(iter(_signal_keys()))
+
+
+def signal_hash(purpose: str, value: str) -> str:
+    """Return a keyed hash of a device or address, under the newest of the rotated keys."""
+    return _index(_signal_keys()[signal_key_version()], purpose, value)
+
+
+def signal_hashes(purpose: str, value: str) -> list[str]:
+    """Return the hashes under all keys that are still compared, to look a value up by."""
+    return [_index(key, purpose, value) for key in _signal_keys().values()] if value else []
+
+
+def _signal_keys() -> dict[str, str]:
+    """Return key id -> base64, the newest first; without rotation that of blind_index()."""
+    entries = (entry.partition(":") for entry in settings.SIGNAL_KEYS)
+    return {key_id: key for key_id, _, key in entries} or {"": settings.BLIND_INDEX_KEY}
+
+
+def _index(master: str, purpose: str, value: str) -> str:
     assert purpose in PURPOSES
     if not value:
         return ""
-    master = base64.b64decode(settings.BLIND_INDEX_KEY)
-    key = hmac.digest(master, b"blind index:" + purpose.encode(), hashlib.sha256)
+    raw = base64.b64decode(master)
+    key = hmac.digest(raw, b"blind index:" + purpose.encode(), hashlib.sha256)
     return hmac.digest(key, value.encode(), hashlib.sha256).hex()
 
 

@@ -48,7 +48,9 @@ def database_of_tests(folder: Path) -> dict[str, Any]:
     if not env_str("TEST_DATABASE_URL", ""):
         os.environ["TEST_DATABASE_URL"] = start_postgres()
     database = dj_database_url.parse(env_str("TEST_DATABASE_URL"))
-    return {**database, "TEST": {"NAME": f"test_distro_{run}"}}
+    # A test base need not outlive a power cut; locks and isolation are what they always are.
+    options = {"options": "-c synchronous_commit=off"}
+    return {**database, "OPTIONS": options, "TEST": {"NAME": f"test_distro_{run}"}}
 
 
 def _sqlite(path: Path, **test: object) -> dict[str, Any]:

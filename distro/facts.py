@@ -2,12 +2,16 @@
 
 A fact is told inside the transaction that makes it true. Each receiver runs in a savepoint of
 its own: one that fails takes nothing with it, leaves a `MissedFact` and is repeated by a sweep.
+A receiver that may come a moment later runs after the commit, in a transaction of its own; all
+of those together cost the teller one row of the outbox.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +22,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.dispatch import Signal
 
-from distro import clock
+from distro import clock, outbox
 from distro.errors import brief
 from distro.locks import require_transaction
 from distro.models import MissedFact
@@ -33,7 +37,10 @@ STATEMENT_TIMEOUT = "2s"
 ALARM_ATTEMPTS = 5
 BACKOFF_MAX_MIN = 60
 
+TOPIC = "fact"
+
 receivers: dict[str, Receiver] = {}  # uid -> receiver, so that the sweep can run it again
+later: dict[str, list[str]] = defaultdict(list)  # fact -> uids of those that run after the commit
 deadline: ContextVar[float] = ContextVar("deadline")  # of the outermost tell(), monotonic
 
 
@@ -65,9 +72,21 @@ def hear(fact: Fact, receiver: Receiver, uid: str) -> None:
     fact.connect(wrapper, weak=False, dispatch_uid=uid)
 
 
+def hear_later(fact: Fact, receiver: Receiver, uid: str) -> None:
+    """Let a receiver hear a fact right after the commit, at least once.
+
+    For what nobody who reads the new state at once would miss.
+    """
+    assert receivers.setdefault(uid, receiver) is receiver, f"two receivers named {uid}"
+    if uid not in later[fact.name]:
+        later[fact.name].append(uid)
+
+
 def unhear(fact: Fact, uid: str) -> None:
     """Forget a receiver; its open missed facts wait for it to come back."""
     fact.disconnect(dispatch_uid=uid)
+    if uid in later[fact.name]:
+        later[fact.name].remove(uid)
     receivers.pop(uid, None)
 
 
@@ -75,9 +94,24 @@ def tell(fact: Fact, **ids: int | str) -> None:
     """Tell all receivers, in the transaction of the caller, who never hears of their failures."""
     require_transaction(f"tell({fact.name})")
     assert all(type(value) in (int, str) for value in ids.values())
+    if later[fact.name]:
+        key = f"{TOPIC}:{fact.name}:{uuid.uuid4().hex}"  # each telling is one of its own
+        outbox.put(TOPIC, key, {"fact": fact.name, "ids": ids})
     if fact.receivers:
         with _limits():
             fact.send(sender=fact, **ids)
+
+
+@outbox.handler(TOPIC)
+def run_later(payload: dict[str, Any]) -> None:
+    """Run the receivers that wait for the commit; one that fails is repeated like any other."""
+    fact, ids = payload["fact"], payload["ids"]
+    for uid in list(later[fact]):
+        try:
+            with transaction.atomic():
+                receivers[uid](**ids)
+        except Exception as error:  # noqa: BLE001 - the next receiver must not suffer
+            _miss(fact, uid, ids, error, attempts=1)
 
 
 def repeat_missed(*, at: datetime, limit: int = 200) -> int:

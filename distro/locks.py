@@ -18,6 +18,8 @@ class Lock(enum.IntEnum):
     PERIOD = 3
     DEMO_LOAD = 4
     ROOT_COUNTER = 5
+    BINDING_CYCLE = 6
+    PERSON = 20
 
 
 def advisory(lock: Lock, key: int = 0) -> None:

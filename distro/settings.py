@@ -43,6 +43,9 @@ SECRET_KEY = env_str("SECRET_KEY", None if PRODUCTION else INSECURE_SECRET_KEY)
 FIELD_KEYS = env_list("FIELD_KEYS", None if PRODUCTION else INSECURE_FIELD_KEY)
 # Look-ups of encrypted fields: base64 of 32 bytes; changing it means indexing anew.
 BLIND_INDEX_KEY = env_str("BLIND_INDEX_KEY", None if PRODUCTION else INSECURE_BLIND_INDEX_KEY)
+# Hashes of devices and addresses, rotated yearly: "id:base64 of 32 bytes", the first one writes,
+# all are compared; none: the key above.
+SIGNAL_KEYS = env_list("SIGNAL_KEYS")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", None if PRODUCTION else "127.0.0.1,localhost,testserver")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
@@ -222,6 +225,7 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "STYLES": ["distro.admin_look.stylesheet"],
     "COLORS": {"primary": "distro.admin_look.primary"},
+    "ENVIRONMENT": "referrals.admin.gates.banner",
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SIDEBAR": {"show_search": True, "navigation": "distro.sidebar.navigation"},
 }
@@ -299,3 +303,23 @@ DEMO_LOGINS = env_bool("DEMO_LOGINS", default=False)  # demo staff with publishe
 # What packages further left ask of packages further right, as dotted paths.
 ORDER_PRICE_RULES = ["campaigns.pricing.CouponRule"]
 PAID_ORDER_CHECKS = ["orders.selectors.has_paid_order"]  # who bought keeps his binding
+PURCHASE_SUMS = ["orders.selectors_members.bought_fen"]  # for the purchase gate
+IDENTITY_PROVIDER = "referrals.services.identities.StaffReview"  # checks names and ID numbers
+# What keeps an account open, asked of (member id): of a promoter, and of the whole account besides.
+CLOSING_CHECKS = {
+    "promoter": ["commissions.selectors_accounts.money_waits"],
+    "account": ["orders.selectors_members.order_waits"],
+}
+CLOSING_STEPS = ["commissions.services.closing_accounts.close_money"]  # or refuse to close
+IDENTITY_KEPT_CHECKS = ["commissions.selectors_accounts.was_paid"]  # whose name is a tax record
+RECEIVED_ORDER_CHECKS = ["orders.selectors.has_received_order"]  # who may see the promoter entry
+# Tag of an exposure policy -> (what staff call it, a function that says whether a member has it).
+EXPOSURE_TAGS = {"repeat_buyer": (_("Bought at least twice"), "analytics.segments.bought_twice")}
+# Share link's target -> which of its objects cannot be opened; what is missing is not checkable.
+LINK_TARGETS = {
+    "home": "referrals.selectors_links.home_faults",
+    "recruit": "referrals.selectors_links.recruit_faults",
+    "product": "orders.selectors_links.product_faults",
+    "campaign": "campaigns.selectors_links.campaign_faults",
+}
+TIMELINE_SOURCES = ["orders.selectors_timeline.order_moments"]  # what else a customer did

@@ -30,18 +30,39 @@ GROUPS: list[tuple[Any, list[tuple[str, str]]]] = [
         _("Promotion"),
         [
             ("account_tree", "tree"),
+            ("move_down", "referrals.promotermove"),
             ("diversity_3", "referrals.promoter"),
             ("person_add", "referrals.application"),
+            ("key", "referrals.invitecode"),
+            ("logout", "referrals.quitting"),
             ("group", "referrals.member"),
+            ("no_accounts", "referrals.closure"),
+            ("merge", "referrals.merge"),
             ("link", "referrals.binding"),
             ("share", "referrals.sharelink"),
             ("footprint", "referrals.visit"),
+            ("storefront", "referrals.employee"),
             ("badge", "referrals.identity"),
             ("front_hand", "referrals.hold"),
             ("military_tech", "referrals.grade"),
+            ("stairs", "commissions.graderule"),
+            ("trending_up", "referrals.gradechange"),
+            ("event_repeat", "commissions.gradereview"),
             ("contract", "referrals.agreement"),
             ("draw", "referrals.agreementacceptance"),
             ("tune", "referrals.referralpolicy"),
+            ("balance", "referrals.legaloverride"),
+        ],
+    ),
+    (
+        _("Exposure and compliance"),
+        [
+            ("gpp_maybe", "referrals.compliancestate"),
+            ("monitoring", "referrals.complianceday"),
+            ("rule", "referrals.compliancepolicy"),
+            ("visibility", "referrals.exposurepolicy"),
+            ("fact_check", "referrals.exposuredecision"),
+            ("waving_hand", "referrals.exposureinvitation"),
         ],
     ),
     (
@@ -107,6 +128,7 @@ GROUPS: list[tuple[Any, list[tuple[str, str]]]] = [
 QUEUES = [
     (_("Orders to ship"), "local_shipping", "orders.order", "status__exact=paid"),
     (_("Applications to review"), "person_add", "referrals.application", "status__exact=pending"),
+    (_("Identities to review"), "badge", "referrals.identity", "status__exact=pending"),
     (_("Refunds to review"), "assignment_return", "orders.refund", "status__exact=requested"),
     (
         _("Withdrawals to decide"),
@@ -114,6 +136,9 @@ QUEUES = [
         "commissions.withdrawalrequest",
         "state=waiting",
     ),
+    (_("Accounts to merge"), "merge", "referrals.merge", "status__exact=proposed"),
+    (_("Moves to approve"), "move_down", "referrals.promotermove", "status__exact=requested"),
+    (_("Trees to look at"), "gpp_maybe", "referrals.compliancestate", "state=waiting"),
     (_("Corrections to decide"), "rule", "commissions.correction", "status__exact=requested"),
 ]
 

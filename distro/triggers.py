@@ -5,8 +5,11 @@ A model says so with class attributes:
 append_only = True                  no UPDATE, no DELETE, no TRUNCATE
 frozen_when = "status = 'live'"     SQL over the row's own columns, as they are before the change;
 frozen_columns = ("rates", ...)     once it holds these fields stay, and the row cannot be deleted
+frozen_unless = "EXISTS (...)"      SQL; while it holds the fields may change all the same
 closed_when = "EXISTS (... NEW.plan_id ...)"   SQL over NEW; while it holds no row may enter,
                                                and those that are there do not change
+closed_asks = "NEW.plan_id IS NOT NULL"        SQL over NEW alone: closed_when is asked of these
+                                               rows only, all others pass at no cost
 
 The triggers are put up after every migrate from the models: SQLite loses them whenever a
 migration makes a table anew. Their names carry a digest of what they do, so that unchanged ones
@@ -96,7 +99,8 @@ def _guards(connection: BaseDatabaseWrapper) -> Iterator[Guard]:
         if when := getattr(model, "frozen_when", ""):
             yield from _frozen(model, when, connection)
         if when := getattr(model, "closed_when", ""):
-            yield Guard(table, ("INSERT", "UPDATE"), when, f"{table} is closed")
+            asks = getattr(model, "closed_asks", Guard.changed)
+            yield Guard(table, ("INSERT", "UPDATE"), when, f"{table} is closed", asks)
 
 
 def _frozen(
@@ -113,7 +117,9 @@ def _frozen(
     differs = "IS DISTINCT FROM" if connection.vendor == "postgresql" else "IS NOT"
     changed = " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
     if changed:
-        yield Guard(table, ("UPDATE",), holds, f"{table} row is frozen", changed)
+        unless = getattr(model, "frozen_unless", "")
+        fixed = f"{holds} AND NOT ({unless})" if unless else holds
+        yield Guard(table, ("UPDATE",), fixed, f"{table} row is frozen", changed)
     yield Guard(table, ("DELETE",), holds, f"{table} row is frozen")
 
 

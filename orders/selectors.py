@@ -22,6 +22,7 @@ from orders.models import (
     Sku,
 )
 from orders.rules import Item, RefundItem, Room
+from referrals.selectors_accounts import accounts_of
 
 PAID = [
     Order.Status.PAID,
@@ -99,9 +100,10 @@ def items_of(wanted: Sequence[tuple[str, int]]) -> list[Item]:
 
 
 def orders_of(member_id: int) -> QuerySet[Order]:
-    """Return a member's orders, newest first, with their lines."""
+    """Return the orders of a member and of accounts merged into his, newest first, with lines."""
     lines = Prefetch("lines", OrderLine.objects.order_by("line_no"))
-    return Order.objects.filter(member_id=member_id).prefetch_related(lines).order_by("-id")
+    orders = Order.objects.filter(member__in=accounts_of(member_id))
+    return orders.prefetch_related(lines).order_by("-id")
 
 
 def order_of(member_id: int, number: str) -> Order:
@@ -125,15 +127,23 @@ def refund_items_of(order: Order, wanted: Sequence[tuple[int, int, int]]) -> lis
 def refund_of(member_id: int, out_refund_no: str) -> Refund:
     """Return one refund of a member's orders; raise NotFound."""
     refunds = Refund.objects.select_related("order").prefetch_related("lines__line")
-    refund = refunds.filter(order__member_id=member_id, out_refund_no=out_refund_no).first()
+    own = refunds.filter(order__member__in=accounts_of(member_id))
+    refund = own.filter(out_refund_no=out_refund_no).first()
     if refund is None:
         raise NotFound
     return refund
 
 
 def has_paid_order(member_id: int) -> bool:
-    """Tell whether a member has ever paid an order, refunded since or not."""
-    return Order.objects.filter(member_id=member_id, paid_at__isnull=False).exists()
+    """Tell whether a member has ever paid an order, by any account, refunded since or not."""
+    own = Order.objects.filter(member__in=accounts_of(member_id))
+    return own.filter(paid_at__isnull=False).exists()
+
+
+def has_received_order(member_id: int) -> bool:
+    """Tell whether a member has received an order that was not refunded whole."""
+    own = Order.objects.filter(member__in=accounts_of(member_id))
+    return own.filter(status=Order.Status.COMPLETED).exists()
 
 
 # --- Refunds --------------------------------------------------------------------------------

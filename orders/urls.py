@@ -16,6 +16,7 @@ from orders.views.orders import (
     SyncView,
 )
 from orders.views.refunds import RefundRequestView, RefundView, RefundWithdrawView
+from orders.views.teams import TeamSummaryView, TeamView
 
 urlpatterns = [
     path("categories", CategoriesView.as_view()),
@@ -31,6 +32,8 @@ urlpatterns = [
     path("orders/<str:number>/refunds", RefundRequestView.as_view()),
     path("refunds/<str:number>", RefundView.as_view()),
     path("refunds/<str:number>/withdraw", RefundWithdrawView.as_view()),
+    path("promoter/team", TeamView.as_view()),
+    path("promoter/team/summary", TeamSummaryView.as_view()),
     path("wechat/pay/notify", PaymentNoticeView.as_view()),
     path("wechat/refund/notify", RefundNoticeView.as_view()),
 ]

@@ -13,3 +13,4 @@ class ReferralsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("referrals.services.messages")  # the outbox's handler
+        import_module("referrals.receivers").connect()

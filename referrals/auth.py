@@ -62,8 +62,9 @@ class MemberTokenAuthentication(BaseAuthentication):
         row = selectors.live_token(token.strip(), at=clock.real_now())
         if row is None:
             raise TokenInvalid
-        selectors.refuse_inactive(row.member)
-        return MemberActor(row.member), row
+        member = row.member.living  # the token of a merged account leads to the one that stays
+        selectors.refuse_inactive(member)
+        return MemberActor(member), row
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import F, Min, Q, QuerySet
 from django.utils.module_loading import import_string
 
-from distro.crypto import blind_index
+from distro.crypto import signal_hashes
 from distro.errors import NotFound
 from referrals.errors import (
     ExpiredCode,
@@ -23,6 +22,7 @@ from referrals.errors import (
     RevokedCode,
     UnknownCode,
 )
+from referrals.errors_accounts import AccountMerged
 from referrals.models import (
     Agreement,
     Application,
@@ -40,6 +40,9 @@ from referrals.models import (
 )
 from referrals.rules.codes import read_code
 from referrals.rules.people import Person
+from referrals.selectors_attribution import NOBODY as NOBODY
+from referrals.selectors_attribution import Attribution as Attribution
+from referrals.selectors_attribution import attribution_of as attribution_of
 
 TOKEN_CHARS_MAX = 100
 PROMOTER_AGREEMENT = "promoter"
@@ -57,26 +60,28 @@ def live_token(token: str, *, at: datetime) -> MemberToken | None:
     """Return the row of a token that is neither revoked nor expired, with its member."""
     if not 0 < len(token) <= TOKEN_CHARS_MAX:
         return None
-    rows = MemberToken.objects.select_related("member")
+    rows = MemberToken.objects.select_related("member__merged_into")
     rows = rows.filter(digest=token_digest(token), revoked_at=None, expires_at__gt=at)
     return rows.first()
 
 
 def refuse_inactive(member: Member) -> None:
-    """Raise MemberBlocked or MemberClosed."""
+    """Raise MemberBlocked, MemberClosed or AccountMerged."""
     if member.status == Member.Status.BLOCKED:
         raise MemberBlocked
     if member.status == Member.Status.CLOSED:
         raise MemberClosed
+    if member.status == Member.Status.MERGED:
+        raise AccountMerged
 
 
 def people(member_ids: Collection[int]) -> dict[int, Person]:
-    """Return what is known of the persons behind accounts."""
+    """Return what is known of the persons behind accounts; merged accounts are one person."""
     rows = Member.objects.filter(pk__in=set(member_ids))
-    columns = rows.values_list("pk", "unionid", "phone_index", "identity__id_index")
+    columns = rows.values_list("pk", "merged_into", "unionid", "phone_index", "identity__id_index")
     return {
-        pk: Person(pk, unionid or "", phone or "", id_index or "")
-        for pk, unionid, phone, id_index in columns
+        pk: Person(merged_into or pk, unionid or "", phone or "", id_index or "")
+        for pk, merged_into, unionid, phone, id_index in columns
     }
 
 
@@ -86,7 +91,7 @@ def first_seen(member_id: int | None, *, device: str, joined_at: datetime) -> da
     if member_id:
         mine |= Q(member=member_id)
     if device:
-        mine |= Q(device_hmac=blind_index("device", device))
+        mine |= Q(device_hmac__in=signal_hashes("device", device))
     rows = Visit.objects.filter(mine, occurred_at__lt=joined_at)
     visited: datetime | None = rows.aggregate(at=Min("occurred_at"))["at"]
     return visited or joined_at
@@ -157,20 +162,7 @@ def own_link(member: Member, code: str, *, at: datetime) -> ShareLink:
     return link
 
 
-# --- Bindings, attribution ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """Whose customer somebody is, and that promoter's two uplines; promoter ids."""
-
-    promoter_1: int | None = None
-    promoter_2: int | None = None
-    promoter_3: int | None = None
-    binding_id: int | None = None
-
-
-NOBODY = Attribution()
+# --- Bindings -------------------------------------------------------------------------------
 
 
 def open_bindings(at: datetime) -> QuerySet[Binding]:
@@ -183,41 +175,6 @@ def open_binding(member_id: int, *, at: datetime) -> Binding | None:
     """Return a customer's binding in force, with its promoter, his member and the link."""
     rows = open_bindings(at).select_related("promoter__member", "link")
     return rows.filter(member=member_id).first()
-
-
-def attribution_of(member_id: int, *, at: datetime) -> Attribution:
-    """Return who earns from an order placed now; one query, and a second one for the bound.
-
-    A level whose promoter is the buyer himself, by whatever account, stays empty: nobody moves
-    up. When that is the first level nobody earns.
-    """
-    row = (
-        open_bindings(at)
-        .filter(member=member_id)
-        .values_list("pk", "promoter", "promoter__upline_1", "promoter__upline_2")
-        .first()
-    )
-    if row is None:
-        return NOBODY
-    binding_id, *chain = row
-    others = _without_person(member_id, chain)
-    if others[0] is None:
-        return NOBODY
-    return Attribution(others[0], others[1], others[2], binding_id)
-
-
-def _without_person(member_id: int, chain: Sequence[int | None]) -> list[int | None]:
-    """Return the promoters with those left out behind whom the member himself stands."""
-    involved = Q(pk=member_id) | Q(promoter__in=[pk for pk in chain if pk])
-    columns = Member.objects.filter(involved).values_list(
-        "pk", "unionid", "phone_index", "identity__id_index", "promoter"
-    )
-    buyer, promoters = Person(member_id), {}
-    for pk, unionid, phone, id_index, promoter_id in columns:
-        person = Person(pk, unionid or "", phone or "", id_index or "")
-        promoters[promoter_id] = person
-        buyer = person if pk == member_id else buyer
-    return [pk if pk and not buyer.is_same_as(promoters[pk]) else None for pk in chain]
 
 
 # --- Promoters ------------------------------------------------------------------------------
@@ -249,14 +206,6 @@ def uplines(promoter_id: int) -> list[int]:
     """Return the ids of the promoter's three uplines, nearest first; never reads labels."""
     row = Promoter.objects.filter(pk=promoter_id).values_list("upline_1", "upline_2", "upline_3")
     return [pk for pk in row.get() if pk]
-
-
-def direct_team(promoter: Promoter) -> QuerySet[Promoter]:
-    """Return those directly below, with the size of their own direct team."""
-    below = Promoter.objects.filter(parent=OuterRef("pk")).order_by().values("parent")
-    counted = Subquery(below.annotate(count=Count("pk")).values("count"))
-    rows = Promoter.objects.filter(parent=promoter).select_related("member", "grade")
-    return rows.annotate(direct_count=Coalesce(counted, 0))
 
 
 def summary_of(promoter: Promoter, *, at: datetime) -> Summary:

@@ -8,8 +8,7 @@ from rest_framework import serializers
 
 from distro.api.fields import MomentField
 from distro.crypto import mask_id, mask_name, mask_phone
-from referrals.explanations import masked_name
-from referrals.models import Agreement, Identity, Message, Promoter, ShareLink
+from referrals.models import Identity, Message, ShareLink
 
 CONTROL = r"^[^\x00-\x1f\x7f]*$"
 OPAQUE = r"^[0-9A-Za-z_.:-]*$"
@@ -117,36 +116,6 @@ class SubscriptionOut(serializers.Serializer[Any]):
 # --- Promoter -------------------------------------------------------------------------------
 
 
-class AgreementOut(serializers.ModelSerializer[Agreement]):
-    """The text to sign."""
-
-    signed = serializers.BooleanField()
-
-    class Meta:
-        model = Agreement
-        fields = ("version", "title", "body", "body_sha256", "effective_from", "signed")
-
-
-class ApplyIn(serializers.Serializer[Any]):
-    """An acceptance of the agreement; the box was off and the member set it."""
-
-    version = serializers.IntegerField(min_value=1)
-    body_sha256 = serializers.RegexField(r"^[0-9a-f]{64}$")
-    accepted = serializers.BooleanField()
-    note = serializers.RegexField(
-        CONTROL, max_length=200, required=False, default="", allow_blank=True
-    )
-    client_time = serializers.CharField(max_length=40, required=False, default="")
-    app_version = serializers.CharField(max_length=32, required=False, default="")
-    page_path = serializers.CharField(max_length=128, required=False, default="")
-
-    def validate_accepted(self, accepted: bool) -> bool:
-        """Refuse what was not accepted."""
-        if not accepted:
-            raise serializers.ValidationError(self.error_messages["required"], code="required")
-        return accepted
-
-
 class ApplicationOut(serializers.Serializer[Any]):
     """The state of an application."""
 
@@ -160,7 +129,7 @@ class PromoterOut(serializers.Serializer[Any]):
     """How one stands as a promoter; state "none" before the first application."""
 
     state = serializers.ChoiceField(
-        ["none", "pending", "rejected", "approved", "active", "suspended", "closed"]
+        ["none", "pending", "rejected", "approved", "active", "suspended", "closing", "closed"]
     )
     code = serializers.CharField(allow_null=True)
     grade = serializers.CharField(allow_null=True)
@@ -169,22 +138,6 @@ class PromoterOut(serializers.Serializer[Any]):
     customers = serializers.IntegerField()
     direct_team = serializers.IntegerField()
     application = ApplicationOut(allow_null=True)
-
-
-class TeamMemberOut(serializers.ModelSerializer[Promoter]):
-    """One promoter of the direct team, without anything that tells who he is."""
-
-    name = serializers.SerializerMethodField()
-    grade = serializers.CharField(source="grade.name", default=None, allow_null=True)
-    direct_team = serializers.IntegerField(source="direct_count")
-
-    class Meta:
-        model = Promoter
-        fields = ("name", "grade", "status", "approved_at", "direct_team")
-
-    def get_name(self, promoter: Promoter) -> str:
-        """Mask it."""
-        return masked_name(promoter.member)
 
 
 class IdentityIn(serializers.Serializer[Any]):
@@ -222,7 +175,7 @@ class LinkIn(serializers.Serializer[Any]):
     target = serializers.ChoiceField(ShareLink.Target.choices, default=ShareLink.Target.HOME)
     target_ref = serializers.CharField(
         max_length=64, required=False, default="", allow_blank=True,
-        help_text="Code of the product or campaign.",
+        help_text="Code of the product, campaign, material or live room.",
     )  # fmt: skip
     channel = serializers.ChoiceField(ShareLink.Channel.choices, default=ShareLink.Channel.CHAT)
     expires_at = MomentField(required=False, default=None, allow_null=True)
@@ -235,6 +188,7 @@ class LinkOut(serializers.ModelSerializer[ShareLink]):
         model = ShareLink
         fields = (
             "code", "target", "target_ref", "channel", "created_at", "expires_at", "revoked_at",
+            "broken_since", "broken_reason",
         )  # fmt: skip
 
 
@@ -258,7 +212,10 @@ class VisitOut(serializers.Serializer[Any]):
 
     target = serializers.CharField(source="link.target")
     target_ref = serializers.CharField(source="link.target_ref")
-    outcome = serializers.CharField()
+    outcome = serializers.CharField(
+        help_text="bound, rebound, kept, protected, has_ordered, not_promoter, not_registering,"
+        " employee_code, younger_inviter or referral_cycle; empty for a stranger."
+    )
 
 
 class BindingOut(serializers.Serializer[Any]):

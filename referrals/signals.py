@@ -8,18 +8,23 @@ from distro.facts import Fact
 # sends it when asked to. Arguments: member_id.
 member_joined = Fact("member_joined")
 
-# A customer got a new open binding. Sent by login(), touch(), open_link() and bind_by_staff(), not
-# by imports. Arguments: member_id, promoter_id, binding_id.
+# A customer got a new open binding. Sent by login(), touch(), open_link(), bind_by_staff() and
+# where a merge carries one over, not by imports. Arguments: member_id, promoter_id, binding_id.
 member_bound = Fact("member_bound")
 
-# An open binding ended: expired (also by the job expire_bindings()), rebound or by staff.
-# Arguments: member_id, promoter_id, binding_id.
+# Two accounts of one person became one: everything of member_id leads to survivor_id from now on.
+# Once a merged account, by log-in or by approve_merge(). Arguments: member_id, survivor_id.
+members_merged = Fact("members_merged")
+
+# An open binding ended: expired (also by the job expire_bindings()), rebound, by staff, or because
+# an account was closed or merged. Arguments: member_id, promoter_id, binding_id.
 binding_ended = Fact("binding_ended")
 
 # A member became a promoter. Sent by approve_application(), not by imports.
 # Arguments: promoter_id, member_id.
 promoter_approved = Fact("promoter_approved")
 
-# A promoter's status or holds changed. Sent by suspend_promoter(), reinstate_promoter(),
-# open_hold() and lift_hold(). Arguments: promoter_id.
+# A promoter's status, grade, upline or holds changed. Sent by suspend_promoter(),
+# reinstate_promoter(), set_grade(), approve_move(), open_hold(), lift_hold(), and when a closing
+# begins, is taken back or is done. Arguments: promoter_id.
 promoter_changed = Fact("promoter_changed")

@@ -42,11 +42,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if on_postgres():
-        return
-    left_out = [item for item in items if item.get_closest_marker("postgres")]
+    mark = "once" if on_postgres() else "postgres"
+    left_out = [item for item in items if item.get_closest_marker(mark)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not item.get_closest_marker("postgres")]
+    items[:] = [item for item in items if not item.get_closest_marker(mark)]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

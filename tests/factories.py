@@ -72,6 +72,7 @@ def make_agreement(body: str = "Share honestly.", **kw: Any) -> Agreement:
     """Make a published agreement that is in force at AT."""
     n, early = next(counter), AT - timedelta(days=30)
     fields = {"code": "promoter", "version": n, "title": "Promoter agreement", "body": body}
+    fields |= {"worsening": False}
     times = {"effective_from": early, "published_at": early}
     return Agreement.objects.create(**fields | times | {"body_sha256": text_hash(body)} | kw)
 

@@ -14,8 +14,9 @@ from datetime import datetime
 
 from django.db import connection
 
-from analytics.books import commissions, ledger, orders, withdrawals
+from analytics.books import accounts, commissions, ledger, orders, withdrawals
 from referrals.proofs import tree_faults
+from referrals.proofs_bindings import binding_faults
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ CHECKS: list[Callable[[], Iterator[str]]] = [
     *commissions.CHECKS,
     *withdrawals.CHECKS,
     *orders.CHECKS,
+    *accounts.CHECKS,
 ]
 
 
@@ -34,6 +36,7 @@ def faults(*, at: datetime) -> Iterator[str]:
             yield from check()
         yield from commissions.accrual_of_every_order(at)
         yield from tree_faults()
+        yield from binding_faults()
 
 
 def prove(*, at: datetime) -> int:

@@ -18,6 +18,7 @@ from campaigns.services.inviting import count_sale, mark_sale
 from campaigns.services.publishing import run_campaigns
 from commissions import signals as commissions
 from commissions.services.accruing import accrue_orders
+from commissions.services.grading import close_grades
 from commissions.services.reminding import remind_confirm
 from commissions.services.settling import settle_due
 from distro import clock, facts, outbox
@@ -160,6 +161,8 @@ def _live_one(world: World, end: datetime, *, whole: bool) -> None:
         _accrue(end, quiet=world.end - end > INBOX_KEPT)
         if end == world.end or clock.beijing_day(end).toordinal() % SETTLED_EVERY == 0:
             settle_due(at=end)
+        if clock.beijing_day(end).day == 1:
+            close_grades(at=end)
         withdrawing.pay_day(world, end)
         if end == world.end:
             for part in (joining, selling, withdrawing):

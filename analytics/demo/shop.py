@@ -13,13 +13,16 @@ from campaigns.models import CouponTemplate
 from campaigns.services.checking import Draft, Tier
 from campaigns.services.publishing import approve_campaign, draft_campaign, submit_campaign
 from commissions.models import PayoutPolicy, Plan, PlanRate, TaxPolicy, VatRule
+from commissions.rules_grades import SALES, Condition
+from commissions.services.grade_rules import Draft as GradeDraft
+from commissions.services.grade_rules import draft_rule, publish_rule
 from commissions.services.publishing import accept_level_2, publish_plan
 from distro.actors import Actor
 from distro.demo_staff import DEMO_STAFF
 from distro.models import StaffUser
 from distro.roles import FINANCE, OPERATOR, OWNER, SUPPORT
 from orders.models import Category, Product, ShopPolicy, Sku
-from referrals.models import Agreement, ReferralPolicy
+from referrals.models import Agreement, Grade, ReferralPolicy
 from referrals.services.agreements import publish_agreement
 
 PLAN_CODE = "demo"
@@ -63,6 +66,7 @@ def open_shop(*, at: datetime, ends_at: datetime, rng: Random) -> Shop:
     _choose_policies(at, staff[OWNER])
     skus = _fill_shelves(at, rng)
     _publish_plan(at, staff)
+    _publish_grades(at, staff)
     welcome = _promise_coupons(at, ends_at, staff)
     return Shop(
         owner=staff[OWNER],
@@ -146,6 +150,18 @@ def _publish_plan(at: datetime, staff: dict[str, Actor]) -> None:
             PlanRate.objects.create(plan=plan, level=level, rate_bps=bps, **where)
     accept_level_2(plan_id=plan.pk, by=staff[OWNER], at=at)
     publish_plan(plan_id=plan.pk, by=staff[OWNER], at=at)
+
+
+def _publish_grades(at: datetime, staff: dict[str, Actor]) -> None:
+    """Let promoters earn two grades by what they sell themselves in a month."""
+    bars = (("silver", "银牌", 50_000), ("gold", "金牌", 200_000))
+    conditions = [
+        Condition(Grade.objects.create(code=code, name=name, rank=rank).pk, 1, SALES, 1, fen)
+        for rank, (code, name, fen) in enumerate(bars, start=1)
+    ]
+    draft = GradeDraft(name="推广员等级", effective_from=at, conditions=conditions)
+    rule = draft_rule(draft=draft, by=staff[OPERATOR], at=at)
+    publish_rule(rule_id=rule.pk, by=staff[OWNER], at=at)
 
 
 def _promise_coupons(at: datetime, ends_at: datetime, staff: dict[str, Actor]) -> CouponTemplate:

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from commissions.admin import books, commissions, ledger, panels, plans, policies, withdrawals
+from commissions.admin import (
+    books,
+    commissions,
+    grades,
+    ledger,
+    panels,
+    plans,
+    policies,
+    withdrawals,
+)
 
-__all__ = ["books", "commissions", "ledger", "panels", "plans", "policies", "withdrawals"]
+__all__ = ["books", "commissions", "grades", "ledger", "panels", "plans", "policies", "withdrawals"]

@@ -6,6 +6,7 @@ Transfer: one movement, debit -> credit; balance = credits - debits. Rows are ne
 
 from commissions.models.accruals import Accrual, Commission, Reversal
 from commissions.models.corrections import Correction
+from commissions.models.grades import GradeCondition, GradeReview, GradeRule
 from commissions.models.ledger import Account, Settlement, Transfer
 from commissions.models.periods import Period, Seal
 from commissions.models.plans import Plan, PlanRate
@@ -23,6 +24,9 @@ __all__ = [
     "ChannelSwitch",
     "Commission",
     "Correction",
+    "GradeCondition",
+    "GradeReview",
+    "GradeRule",
     "PayoutPolicy",
     "Period",
     "Plan",

@@ -69,6 +69,12 @@ class Account(models.Model):
         _("label"), max_length=32, blank=True, help_text=_("Channel or kind of tax.")
     )
     balance_fen = models.BigIntegerField(_("balance (fen)"), null=True, blank=True)
+    closed = models.BooleanField(
+        _("closed"),
+        default=False,
+        db_default=False,
+        help_text=_("Its promoter has left: nothing is credited any more, a debt may still arise."),
+    )
 
     class Meta:
         verbose_name = _("account")
@@ -98,6 +104,10 @@ class Account(models.Model):
                 | Q(kind="receivable", balance_fen__lte=0)
                 | Q(kind__in=["frozen", "available", "withdrawing"], balance_fen__gte=0),
                 name="account_balance_has_its_sign",
+            ),
+            models.CheckConstraint(  # also against an accrual that began before the closing
+                condition=Q(closed=False) | Q(kind="receivable") | Q(balance_fen=0),
+                name="account_closed_is_empty",
             ),
         ]
 

@@ -20,8 +20,8 @@ from commissions.signals import commission_accrued
 from distro.errors import brief
 from distro.facts import tell
 from orders.models import Order, OrderLine
-from referrals.models import Member, Promoter
-from referrals.rules.people import Person
+from referrals.models import Promoter
+from referrals.selectors import people
 
 logger = logging.getLogger(__name__)
 
@@ -163,13 +163,7 @@ class _Persons:
     def __init__(self, orders: Sequence[Order]) -> None:
         members = {order.member_id for order in orders}
         members |= {who.member_id for order in orders for who in _chain(order)}
-        rows = Member.objects.filter(pk__in=members).values_list(
-            "pk", "unionid", "phone_index", "identity__id_index"
-        )
-        self.known = {
-            pk: Person(pk, unionid or "", phone or "", id_index or "")
-            for pk, unionid, phone, id_index in rows
-        }
+        self.known = people(members)
 
     def same(self, one: int, other: int) -> bool:
         return self.known[one].is_same_as(self.known[other])

@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import BigIntegerField, Case, F, Q, Value, When
 
-from commissions.errors import InsufficientFunds
+from commissions.errors import AccountClosed, InsufficientFunds
 from commissions.models import Account, Transfer
 from commissions.models.ledger import POSTINGS, PROMOTER_KINDS
 from commissions.selectors_periods import open_day
@@ -65,8 +65,8 @@ def post(entries: Sequence[Entry], *, at: datetime) -> int:
     """Book the entries that are not booked yet; return how many were.
 
     Raises ConflictingContent when a key was used for something else, InsufficientFunds when a
-    promoter's account would pass zero. What occurred in a closed month is booked on the first
-    open day.
+    promoter's account would pass zero, AccountClosed when its promoter has left. What occurred in
+    a closed month is booked on the first open day.
     """
     entries = [entry for entry in entries if entry.amount_fen]
     if not entries:
@@ -231,6 +231,8 @@ def _move(fresh: Sequence[Entry], accounts: dict[Ref, Account]) -> None:
             after > 0 if ref.kind == Kind.RECEIVABLE else after < 0
         ):
             raise InsufficientFunds
+        if accounts[ref].closed and after > 0:
+            raise AccountClosed
     keys = sorted(deltas)
     for start in range(0, len(keys), BATCH):
         _move_batch({key: deltas[key] for key in keys[start : start + BATCH]})

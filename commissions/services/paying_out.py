@@ -22,6 +22,7 @@ from distro.states import advance
 from distro.wechat.pay import TransferRequest, pay
 from referrals.models import Identity, Member, Promoter
 from referrals.selectors import held_promoter_ids
+from referrals.selectors_accounts import payee_identity
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def _start(pk: int, at: datetime) -> bool:
     if row.not_before and row.not_before > at:
         return False
     owed = lock_accounts([row.promoter_id])[row.promoter_id].owed_fen
-    promoter = Promoter.objects.select_related("member").get(pk=row.promoter_id)
+    promoter = Promoter.objects.select_related("member__merged_into").get(pk=row.promoter_id)
     if _has_to_wait(row, promoter):
         return False
     if reason := _why_never(row, promoter, owed):
@@ -90,8 +91,8 @@ def _has_to_wait(row: Withdrawal, promoter: Promoter) -> bool:
     """Tell whether something is to be settled first, by people or by the sweep."""
     return (
         row.channel in set(reads.stopped_channels())
-        or promoter.status != Promoter.Status.ACTIVE
-        or promoter.member.status != Member.Status.ACTIVE
+        or promoter.status not in Promoter.PAID
+        or promoter.member.living.status != Member.Status.ACTIVE
         or promoter.pk in set(held_promoter_ids())
         or reads.has_missed_facts(promoter.pk)
     )
@@ -101,12 +102,12 @@ def _why_never(row: Withdrawal, promoter: Promoter, owed_fen: int) -> str:
     """Return why the money goes back, "" if it does not."""
     if owed_fen:
         return fail_reasons.OWES
-    identity = Identity.objects.filter(member=promoter.member_id).first()
+    identity = payee_identity(promoter.member)
     same = (
         identity is not None
         and identity.status == Identity.Status.VERIFIED
         and identity.id_index == row.payee_key
-        and promoter.member.openid == row.openid
+        and promoter.member.living.openid == row.openid
     )
     return "" if same else fail_reasons.PAYEE_CHANGED
 

@@ -49,6 +49,8 @@ from orders.services.numbers import new_number
 from referrals.errors import PromoterNotActive
 from referrals.models import Identity, Promoter
 from referrals.selectors import held_promoter_ids
+from referrals.selectors_accounts import payee_identity
+from referrals.selectors_joining import refuse_unsigned
 
 __all__ = ["Quote", "cancel_withdrawal", "quote", "request_withdrawal", "return_unsent"]
 
@@ -109,9 +111,11 @@ def request_withdrawal(
 
     by: who asks, the promoter himself unless said otherwise. Raises AmountOutOfRange,
     WithdrawalTooSmall, NotEnoughAvailable, StillOwes, PromoterNotActive, PromoterOnHold,
-    IdentityNotVerified, PayeeUnderAge, NoWechatAccount, SplitImpossible.
+    IdentityNotVerified, PayeeUnderAge, NoWechatAccount, SplitImpossible, AgreementUnsigned.
     """
     promoter = _promoter(promoter_id)
+    if promoter.status != Promoter.Status.CLOSING:  # who leaves signs nothing new for his money
+        refuse_unsigned(promoter.member_id, at=at)
     payee = _payee(promoter, at)
     _quote(promoter, payee, amount_fen, balances(promoter_id), at)  # refuse before any lock
     with transaction.atomic():
@@ -153,7 +157,7 @@ def lock_tax_month(payee_key: str, month: date) -> None:
 
 
 def _promoter(promoter_id: int) -> Promoter:
-    row = Promoter.objects.select_related("member").filter(pk=promoter_id).first()
+    row = Promoter.objects.select_related("member__merged_into").filter(pk=promoter_id).first()
     if row is None:
         raise NotFound
     return row
@@ -161,20 +165,21 @@ def _promoter(promoter_id: int) -> Promoter:
 
 def _payee(promoter: Promoter, at: datetime) -> Payee:
     """Return whom to pay; refuse who may not be paid."""
-    if promoter.status != Promoter.Status.ACTIVE:
+    if promoter.status not in Promoter.PAID:
         raise PromoterNotActive
     if promoter.pk in set(held_promoter_ids()):
         raise PromoterOnHold
-    identity = Identity.objects.filter(member=promoter.member_id).first()
+    owner = promoter.member.living  # of a merged account the one that stays is paid
+    identity = payee_identity(promoter.member)
     if identity is None or identity.status != Identity.Status.VERIFIED or not identity.id_index:
         raise IdentityNotVerified
     if not is_adult(_born(identity.id_number), beijing_day(at)):
         raise PayeeUnderAge
-    if not promoter.member.openid:
+    if not owner.openid:
         raise NoWechatAccount
     return Payee(
         key=identity.id_index,
-        openid=promoter.member.openid,
+        openid=owner.openid,
         verified_at=identity.decided_at or identity.submitted_at,
     )
 
@@ -194,7 +199,7 @@ def _quote(
     promoter: Promoter, payee: Payee, amount_fen: int, money: Balances, at: datetime
 ) -> Quote:
     policy = reads.payout_policy_at(at)
-    _check_sum(amount_fen, policy, money)
+    _check_sum(promoter, amount_fen, policy, money)
     limits, month = reads.limits_of(policy), reads.expected_month(payee.key, at)
     pieces = pieces_of(amount_fen, limits=limits, month=month)
     if not pieces:
@@ -210,11 +215,12 @@ def _quote(
     return Quote(amount_fen, pieces, days, reasons, _approvals(reasons))
 
 
-def _check_sum(amount_fen: int, policy: PayoutPolicy, money: Balances) -> None:
+def _check_sum(promoter: Promoter, amount_fen: int, policy: PayoutPolicy, money: Balances) -> None:
     check_amount(amount_fen)
     if money.owed_fen:
         raise StillOwes(owed=yuan(money.owed_fen))
-    if amount_fen < policy.minimum_fen:
+    leaves = promoter.status == Promoter.Status.CLOSING  # with the rest, however little
+    if amount_fen < policy.minimum_fen and not (leaves and amount_fen == money.available_fen):
         raise WithdrawalTooSmall(field="amount_fen", minimum=yuan(policy.minimum_fen))
     if amount_fen > money.available_fen:
         raise NotEnoughAvailable(field="amount_fen", available=yuan(money.available_fen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.core.signing import BadSignature, Signer
@@ -87,6 +87,42 @@ class KeysetPagination(BasePagination):
         # The first condition alone lets the database begin in the middle of the index.
         older, same = Q(**{f"{self.column}__lt": value}), Q(pk__lt=pk)
         return Q(**{f"{self.column}__lte": value}) & (older | same)
+
+
+def cursor_of(name: str, key: tuple[str, int]) -> str:
+    """Return the cursor that stands for a row's key in the list of that name."""
+    return Signer(salt=name, sep=".").sign_object(list(key))
+
+
+def key_of(name: str, cursor: str) -> tuple[str, int]:
+    """Return the key that a cursor of that list stands for; raise BadCursor."""
+    try:
+        text, pk = Signer(salt=name, sep=".").unsign_object(cursor)
+    except (BadSignature, ValueError):
+        raise BadCursor(field="cursor") from None
+    return text, pk
+
+
+class RankedPagination(KeysetPagination):
+    """Pages of a list that a selector sorts by what it computes; a row's key is (text, id)."""
+
+    def answer(
+        self,
+        request: Request,
+        name: str,
+        rows: Callable[[tuple[str, int] | None, int], Sequence[Any]],
+        serializer: Callable[..., BaseSerializer[Any]],
+    ) -> Response:
+        """Answer one page; raise BadCursor, BadLimit.
+
+        name: of the list and its order. rows: returns what follows a key, at most so many, each
+        with its `key`.
+        """
+        limit = _limit(request.query_params.get("limit", str(LIMIT_DEFAULT)))
+        cursor = request.query_params.get("cursor")
+        page = rows(key_of(name, cursor) if cursor else None, limit + 1)
+        self._next = cursor_of(name, page[limit - 1].key) if len(page) > limit else None
+        return self.get_paginated_response(serializer(page[:limit], many=True).data)
 
 
 def paged(serializer: type[BaseSerializer[Any]]) -> Callable[[F], F]:

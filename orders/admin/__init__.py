@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from orders.admin import catalogue, orders, payments
+from orders.admin import catalogue, orders, payments, teams
 
-__all__ = ["catalogue", "orders", "payments"]
+__all__ = ["catalogue", "orders", "payments", "teams"]

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.utils.translation import gettext_lazy as _
-from django_stubs_ext import StrOrPromise
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its field, both titles, whether a row may leave it empty, what it holds."""
-
-    field: str
-    title: str
-    optional: bool
-    holds: StrOrPromise
-
+from distro.importing.reading import Column
 
 COLUMNS = (
     Column("order_no", "订单号", False, _("number of the order in the old system, unique")),
@@ -35,4 +23,3 @@ COLUMNS = (
     Column("promoter_code", "推广员编号", True, _("who brought the buyer; empty if nobody")),
 )
 FIELDS = {column.field: column for column in COLUMNS}
-BY_TITLE = {title: c.field for c in COLUMNS for title in (c.title, c.field)}

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from distro.clock import BEIJING
-from distro.csvfiles import FORMULA
 from distro.errors import BadAmount
+from distro.importing.cells import Fault, Wrong, read_text, read_time
+from distro.importing.reading import SURPLUS
 from distro.money import FEN_MAX, parse_yuan
 from orders.importing.columns import COLUMNS, FIELDS
-from orders.importing.reading import SURPLUS
 
 QUANTITY_MAX = 10_000
 LINE_MAX = 100_000
-TIME = "%Y-%m-%d %H:%M:%S"
-YEAR_MIN = 1970
-ROUNDED = re.compile(r"\d(\.\d+)?[Ee]\+\d+")  # what a spreadsheet makes of a long number
 LENGTHS = {
     "order_no": 64,
     "buyer_no": 64,
@@ -30,19 +24,6 @@ LENGTHS = {
     "category": 64,
     "promoter_code": 32,
 }
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one cell, in the reader's language."""
-
-    line: int
-    field: str
-    reason: str
-
-
-class Wrong(Exception):
-    """A cell that cannot be read; its text is the reason."""
 
 
 def parse(
@@ -71,15 +52,7 @@ def _read(field: str, text: str) -> Any:
 
 
 def _text(field: str, text: str) -> str:
-    if text.startswith(FORMULA):
-        raise Wrong(_("begins like a spreadsheet formula; remove the first character"))
-    if len(text) > LENGTHS[field]:
-        raise Wrong(_("is longer than %(most)s characters") % {"most": LENGTHS[field]})
-    if not text.isprintable():
-        raise Wrong(_("holds a control character"))
-    if ROUNDED.fullmatch(text):
-        raise Wrong(_("was rounded by a spreadsheet; make the column text there"))
-    return text
+    return read_text(text, most=LENGTHS[field])
 
 
 def _whole(most: int) -> Callable[[str, str], int]:
@@ -102,15 +75,7 @@ def _amount(field: str, text: str) -> int:
 
 
 def _time(field: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        time = datetime.strptime(text, TIME).replace(tzinfo=BEIJING)
-    except ValueError:
-        raise Wrong(_("must be a time like 2026-01-31 12:00:00")) from None
-    if time.year < YEAR_MIN:
-        raise Wrong(_("lies before the year %(year)s") % {"year": YEAR_MIN})
-    return time
+    return read_time(text) if text else None
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {

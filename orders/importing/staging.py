@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from orders.importing.parsing import Fault
+from distro.importing.cells import Fault
 
 SCHEMA = """
 CREATE TABLE line (order_no TEXT, line INTEGER, good INTEGER, buyer TEXT, placed TEXT, row TEXT);

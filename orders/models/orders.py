@@ -160,6 +160,19 @@ class Order(models.Model):
             models.Index(fields=["promoter_1", "-id"], name="order_by_promoter"),
             models.Index(fields=["placed_at"], name="order_by_placed"),
             models.Index(fields=["paid_at"], name="order_by_paid"),
+            models.Index(  # what a large team sold in some days, without the rows themselves
+                fields=["paid_at"],
+                include=[
+                    "promoter_1",
+                    "status",
+                    "paid_fen",
+                    "freight_fen",
+                    "refunded_fen",
+                    "freight_refunded_fen",
+                ],
+                condition=Q(promoter_1__isnull=False),
+                name="order_gmv_of_promoters",
+            ),
             models.Index(fields=["pay_before"], condition=Q(status="placed"), name="order_unpaid"),
             models.Index(
                 fields=["completed_at"],

@@ -11,8 +11,8 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from distro.importing.cells import Fault
 from distro.money import FEN_MAX
-from orders.importing.parsing import Fault
 from orders.importing.staging import StagedOrder
 from orders.models import (
     Category,

@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
-from referrals.admin import bindings, members, policies, promoters
+from referrals.admin import (
+    accounts,
+    agreements,
+    applications,
+    bindings,
+    compliance,
+    employees,
+    exposure,
+    gates,
+    identities,
+    members,
+    moves,
+    policies,
+    promoters,
+)
 
-__all__ = ["bindings", "members", "policies", "promoters"]
+__all__ = [
+    "accounts",
+    "agreements",
+    "applications",
+    "bindings",
+    "compliance",
+    "employees",
+    "exposure",
+    "gates",
+    "identities",
+    "members",
+    "moves",
+    "policies",
+    "promoters",
+]

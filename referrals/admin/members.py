@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 
-from distro import audit
+from distro import audit, clock
 from distro.actors import Actor
-from distro.admin_actors import NAMERS
+from distro.admin_actors import NAMERS, actor
 from distro.admin_base import (
-    VIEW_PERSONAL_DATA,
     DayRangeFilter,
     Page,
     ReadOnlyAdminMixin,
@@ -22,22 +23,26 @@ from distro.admin_base import (
 from distro.admin_steps import ReasonForm, step, text_field
 from distro.crypto import blind_index, mask_id, mask_name, mask_phone
 from distro.errors import NotFound
+from referrals.admin.accounts import (
+    block_step,
+    close_account_step,
+    merge_step,
+    unblock_step,
+)
+from referrals.exports_evidence import agreement_evidence
 from referrals.models import (
     Binding,
-    Identity,
     Member,
     MemberToken,
     Message,
     Promoter,
     SubscribeQuota,
 )
-from referrals.services.bindings import bind_by_staff
-from referrals.services.identities import reject_identity, verify_identity
+from referrals.services.bindings_staff import bind_by_staff
 from referrals.services.members import revoke_token
 
 PHONE_DIGITS = 11
-# Who may not read a name cannot judge it.
-DECIDE_IDENTITY = ["referrals.change_identity", VIEW_PERSONAL_DATA]
+EXPORT_EVIDENCE = "referrals.export_agreementacceptance"
 
 
 def member_names(ids: set[int]) -> dict[int, str]:
@@ -115,15 +120,22 @@ class MemberAdmin(Page):
     fields = (
         ("no", "nickname", "phone"),
         ("status", "joined_at", "inviter"),
+        "merged_into",
         ("openid", "unionid", "external_no"),
         "excluded",
     )
     readonly_fields = (
         "no", "nickname", "phone", "status", "joined_at", "inviter", "openid", "unionid",
-        "external_no",
+        "external_no", "merged_into",
     )  # fmt: skip
     inlines = (BindingRows,)
-    actions_detail = ("bind",)
+    actions_detail = ("bind", "evidence", "merge", "block", "unblock", "close")
+    offered_in = {
+        "merge": (Member.Status.ACTIVE,),
+        "block": (Member.Status.ACTIVE,),
+        "unblock": (Member.Status.BLOCKED,),
+        "close": (Member.Status.ACTIVE, Member.Status.BLOCKED),
+    }
 
     bind = step(
         bind_to,
@@ -133,6 +145,23 @@ class MemberAdmin(Page):
         permissions=["referrals.change_binding"],
         form=BindForm,
     )
+
+    @action(description=_("Evidence of agreements"), url_path="agreement-evidence")
+    def evidence(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Give the file of what this member signed."""
+        if not request.user.has_perm(EXPORT_EVIDENCE):
+            raise PermissionDenied
+        member = self.get_object(request, str(object_id))
+        if member is None:
+            raise Http404
+        data = agreement_evidence(member_id=member.pk, by=actor(request), at=clock.now())
+        name = f"agreements-{member.no}.json"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return HttpResponse(data, content_type="application/json", headers=headers)
+
+    evidence.needs = (EXPORT_EVIDENCE,)  # Page looks at it
+
+    merge, block, unblock, close = merge_step, block_step, unblock_step, close_account_step
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: members come by themselves, or with an import."""
@@ -151,39 +180,6 @@ class MemberAdmin(Page):
         if term.isascii() and term.isdigit() and len(term) == PHONE_DIGITS:
             rows = rows | queryset.filter(phone_index=blind_index("phone", term))
         return rows, twice
-
-
-@admin.register(Identity)
-class IdentityAdmin(ReadOnlyPage):
-    """Real names and ID numbers; only who may read them decides on them."""
-
-    personal = {"name": mask_name, "id_number": mask_id}
-    list_display = ("member", "name", "id_number", "status", "submitted_at", "decided_at")
-    list_filter = (("submitted_at", DayRangeFilter), "status")
-    search_fields = ("member__no", "member__nickname", "member__promoter__code")
-    list_select_related = ("member",)
-    fields = ("member", ("name", "id_number"), "status", "submitted_at", "decided_at", "reason")
-    actions_detail = ("verify", "reject")
-    offered_in = {
-        "verify": (Identity.Status.PENDING,),
-        "reject": (Identity.Status.PENDING, Identity.Status.VERIFIED),
-    }
-
-    verify = step(
-        verify_identity,
-        key="identity_id",
-        label=_("Verify"),
-        text=_("Name and number belong to one adult person; commissions are paid to him."),
-        permissions=DECIDE_IDENTITY,
-    )
-    reject = step(
-        reject_identity,
-        key="identity_id",
-        label=_("Reject"),
-        permissions=DECIDE_IDENTITY,
-        form=ReasonForm,
-        danger=True,
-    )
 
 
 @admin.register(MemberToken)

@@ -10,18 +10,16 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from distro.admin_base import DayRangeFilter, Page, ReadOnlyPage, ReadOnlyRows
-from distro.admin_steps import ReasonForm, WhyForm, batch, step
+from distro.admin_steps import ReasonForm, WhyForm, step
+from referrals.admin.accounts import close_promoter_step
+from referrals.admin.grades import set_grade_step
 from referrals.admin.tree import tree_page, tree_rows
-from referrals.models import Application, Grade, Hold, Promoter
+from referrals.models import Grade, Hold, Promoter
 from referrals.services.holds import lift_hold, open_hold
 from referrals.services.promoters import (
-    approve_application,
     reinstate_promoter,
-    reject_application,
     suspend_promoter,
 )
-
-DECIDE = ["referrals.change_application"]
 
 
 class HoldRows(ReadOnlyRows):
@@ -48,10 +46,11 @@ class PromoterAdmin(ReadOnlyPage):
         ("parent", "in_tree"),
     )
     inlines = (HoldRows,)
-    actions_detail = ("suspend", "reinstate", "hold")
+    actions_detail = ("suspend", "reinstate", "hold", "set_grade", "close")
     offered_in = {
-        "suspend": (Promoter.Status.ACTIVE,),
+        "suspend": (Promoter.Status.ACTIVE, Promoter.Status.CLOSING),
         "reinstate": (Promoter.Status.SUSPENDED,),
+        "close": (Promoter.Status.ACTIVE, Promoter.Status.SUSPENDED),
     }
 
     suspend = step(
@@ -78,6 +77,8 @@ class PromoterAdmin(ReadOnlyPage):
         form=ReasonForm,
         danger=True,
     )
+    set_grade = set_grade_step
+    close = close_promoter_step
     custom_urls = (
         ("tree/", "referrals_promoter_tree", tree_page),
         ("tree/<int:node>/", "referrals_promoter_tree_node", tree_page),
@@ -93,47 +94,6 @@ class PromoterAdmin(ReadOnlyPage):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Keep the newest first; mptt's own order would sort the whole tree."""
         return super().get_queryset(request).order_by("-pk")
-
-
-@admin.register(Application)
-class ApplicationAdmin(ReadOnlyPage):
-    """Members who want to become promoters."""
-
-    list_display = ("requested_at", "member", "parent", "status", "note", "decided_at")
-    list_filter = (("requested_at", DayRangeFilter), "status")
-    search_fields = ("member__no", "member__nickname")
-    list_select_related = ("member", "parent__member")
-    fields = (
-        ("member", "parent", "status"),
-        "note",
-        ("requested_at", "decided_at"),
-        "reason",
-        "acceptance",
-    )
-    actions = ("approve_selected",)
-    actions_detail = ("approve", "reject")
-    offered_in = {
-        "approve": (Application.Status.PENDING,),
-        "reject": (Application.Status.PENDING,),
-    }
-
-    approve_selected = batch(
-        approve_application,
-        key="application_id",
-        label=_("Approve the selected"),
-        permissions=DECIDE,
-    )
-    approve = step(
-        approve_application, key="application_id", label=_("Approve"), permissions=DECIDE
-    )
-    reject = step(
-        reject_application,
-        key="application_id",
-        label=_("Reject"),
-        permissions=DECIDE,
-        form=ReasonForm,
-        danger=True,
-    )
 
 
 @admin.register(Grade)

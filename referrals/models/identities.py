@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from distro.crypto import EncryptedTextField, mask_name
@@ -11,7 +11,16 @@ from referrals.models.members import Member
 
 
 class Identity(models.Model):
-    """A member's real name and ID number; one verified person is one payee for tax."""
+    """A member's real name and ID number; one verified person is one payee for tax.
+
+    `same_as` stands on the further accounts of one person (one unionid): it names the identity he
+    was first verified with. Between strangers a number is verified once.
+    """
+
+    # A further account belongs to the same number, verified, and never leads to another one.
+    closed_when = """NEW.same_as_id IS NOT NULL AND NEW.status = 'verified' AND NOT EXISTS (
+        SELECT 1 FROM referrals_identity i WHERE i.id = NEW.same_as_id
+        AND i.id_index = NEW.id_index AND i.status = 'verified' AND i.same_as_id IS NULL)"""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Waiting")
@@ -30,6 +39,14 @@ class Identity(models.Model):
     name = EncryptedTextField(_("real name"))
     id_number = EncryptedTextField(_("ID number"))
     id_index = models.CharField(max_length=64, db_index=True)
+    same_as = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="further",
+        verbose_name=_("same person as"),
+    )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.PENDING
     )
@@ -46,10 +63,18 @@ class Identity(models.Model):
                 name="identity_status_known",
             ),
             models.UniqueConstraint(
-                fields=["id_index"], condition=Q(status="verified"), name="identity_one_payee"
+                fields=["id_index"],
+                condition=Q(status="verified", same_as=None),
+                name="identity_one_payee",
+            ),
+            models.CheckConstraint(
+                condition=Q(same_as=None) | ~Q(same_as=F("id")), name="identity_not_own_copy"
             ),
         ]
-        permissions = [("view_personal_data", _("Can see phones, names and ID numbers in clear"))]
+        permissions = [
+            ("view_personal_data", _("Can see phones, names and ID numbers in clear")),
+            ("recheck_identity", _("Can take back the verification of an identity")),
+        ]
 
     def __str__(self) -> str:
         return mask_name(self.name)

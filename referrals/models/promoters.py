@@ -7,8 +7,11 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from mptt.models import TreeForeignKey
 
+from distro.indexes import GrowingIndex
 from referrals.models.agreements import AgreementAcceptance
+from referrals.models.invites import InviteCode
 from referrals.models.members import Member
+from referrals.models.moves import TREE_GATE_OPEN
 from referrals.models.tree import PromoterManager, PromoterTree
 
 
@@ -37,43 +40,65 @@ class Promoter(PromoterTree):
 
     frozen_columns = ("parent", "upline_1", "upline_2", "upline_3")
     frozen_when = "1 = 1"  # nobody changes his upline, whichever way; and no row is deleted
+    frozen_unless = TREE_GATE_OPEN  # a move opens it for its own transaction
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
         SUSPENDED = "suspended", _("Suspended")
+        CLOSING = "closing", _("Being closed")
         CLOSED = "closed", _("Closed")
 
+    PAID: ClassVar[list[str]] = ["active", "closing"]  # what they have settles and is paid out
+    LEAVING: ClassVar[list[str]] = ["closing", "closed"]  # nobody new comes below them
+
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
-        Status.ACTIVE: {Status.SUSPENDED, Status.CLOSED},
-        Status.SUSPENDED: {Status.ACTIVE, Status.CLOSED},
+        Status.ACTIVE: {Status.SUSPENDED, Status.CLOSING},
+        Status.SUSPENDED: {Status.ACTIVE, Status.CLOSING},
+        Status.CLOSING: {Status.ACTIVE, Status.SUSPENDED, Status.CLOSED},
         Status.CLOSED: set(),
     }
 
     member = models.OneToOneField(
         Member, models.PROTECT, related_name="promoter", verbose_name=_("member")
     )
-    code = models.CharField(_("promoter no."), max_length=32, unique=True)
+    code = models.CharField(_("promoter no."), max_length=32)
     parent = TreeForeignKey(
         "self",
         models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="children",
         verbose_name=_("upline"),
     )
-    upline_1 = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
-    upline_2 = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
-    upline_3 = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="+")
-    tree_id = models.BigIntegerField(editable=False, db_index=True)
+    upline_1 = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
+    )
+    upline_2 = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
+    )
+    upline_3 = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
+    )
+    tree_id = models.BigIntegerField(editable=False)
     lft = models.BigIntegerField(editable=False)
     rght = models.BigIntegerField(editable=False)
     level = models.PositiveIntegerField(editable=False)
     pending = models.BooleanField(default=False, editable=False)
-    grade = models.ForeignKey(Grade, models.PROTECT, null=True, blank=True, verbose_name=_("grade"))
+    grade = models.ForeignKey(
+        Grade, models.PROTECT, null=True, blank=True, db_index=False, verbose_name=_("grade")
+    )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE
     )
-    approved_at = models.DateTimeField(_("approved at"), db_index=True)
+    approved_at = models.DateTimeField(_("approved at"))
+    imported_at = models.DateTimeField(
+        _("imported at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Taken over from another system; he has signed nothing here by that."),
+    )
 
     objects = PromoterManager()
 
@@ -81,13 +106,15 @@ class Promoter(PromoterTree):
         verbose_name = _("promoter")
         verbose_name_plural = _("promoters")
         base_manager_name = "objects"  # closed too: what django itself uses to write
-        indexes = [
+        indexes = [  # few: whatever changes a label writes a new entry into each
             models.Index(fields=["tree_id", "lft"], name="promoter_labels"),
+            models.Index(fields=["parent", "lft"], name="promoter_children"),
             models.Index(fields=["id"], condition=Q(pending=True), name="promoter_pending"),
+            GrowingIndex(fields=["approved_at"], name="promoter_approved"),
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=["active", "suspended", "closed"]),
+                condition=Q(status__in=["active", "suspended", "closing", "closed"]),
                 name="promoter_status_known",
             ),
             models.CheckConstraint(
@@ -99,6 +126,7 @@ class Promoter(PromoterTree):
                 | Q(parent__isnull=False, upline_1=F("parent")),
                 name="promoter_upline_1_is_parent",
             ),
+            models.UniqueConstraint(fields=["code"], name="promoter_code_taken"),
             models.UniqueConstraint(
                 fields=["tree_id"],
                 condition=Q(parent__isnull=True),
@@ -137,6 +165,14 @@ class Application(models.Model):
     )
     acceptance = models.ForeignKey(
         AgreementAcceptance, models.PROTECT, related_name="+", verbose_name=_("signed agreement")
+    )
+    invite = models.ForeignKey(
+        InviteCode,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="applications",
+        verbose_name=_("invite code"),
     )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.PENDING

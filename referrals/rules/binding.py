@@ -1,8 +1,9 @@
 """Who a customer is bound to when he opens a share link, decided on plain values.
 
 H1: nobody is his own customer, whatever account he uses. H2: nobody is brought by an account
-younger than his first visit. H3: who has paid an order, or is protected, keeps what he has.
-H7: a binding begins now and never reaches back.
+younger than his first visit, nor by somebody whom he himself brought, however many steps away.
+H3: who has paid an order, or is protected, keeps what he has. H7: a binding begins now and never
+reaches back. H9: the code that an employee shows at work binds nobody, so it earns nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Touched(enum.StrEnum):
     HAS_ORDERED = "has_ordered"
     NOT_PROMOTER = "not_promoter"
     NOT_REGISTERING = "not_registering"
+    EMPLOYEE_CODE = "employee_code"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Current:
     protected_until: datetime | None
 
 
+def use_of(*, promoter_id: int | None, employee_code: bool) -> Touched | None:
+    """Return why a link can bind nobody, whoever opens it; None if it can."""
+    if employee_code:
+        return Touched.EMPLOYEE_CODE
+    return Touched.NOT_PROMOTER if promoter_id is None else None
+
+
 def decide(
     *,
     mode: str,
@@ -61,16 +70,18 @@ def decide(
     current: Current | None,
     has_ordered: bool,
     registering: bool,
+    employee_code: bool,
     at: datetime,
 ) -> Touched:
     """Decide what a touch does.
 
     promoter_id: the active promoter who owns the link, if there is one. current: the binding
     that is open and not expired. has_ordered: the customer has paid an order before.
-    registering: this touch is the customer's first log-in.
+    registering: this touch is the customer's first log-in. employee_code: the link is one that
+    an employee shows at work.
     """
-    if promoter_id is None:
-        return Touched.NOT_PROMOTER
+    if useless := use_of(promoter_id=promoter_id, employee_code=employee_code):
+        return useless
     if has_ordered:
         return Touched.HAS_ORDERED
     if mode == REGISTER_ONLY and not registering:

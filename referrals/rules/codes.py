@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from referrals.errors import MistypedCode
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # 31, a prime; no 0 O, 1 I L
+POSITION = {char: position for position, char in enumerate(ALPHABET)}
+EVENLY = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
+SURPLUS = bytes(range(256 // len(ALPHABET) * len(ALPHABET), 256))  # would favour the first letters
 CODE_CHARS = 8  # the last one is the check character
 MEMBER_NO_CHARS = 10
 BLANKS = str.maketrans("", "", " -\u3000\t")
@@ -23,6 +26,12 @@ def new_code(choose: Choose) -> str:
 def random_text(choose: Choose, length: int) -> str:
     """Return random characters of the alphabet."""
     return "".join(choose(ALPHABET) for _ in range(length))
+
+
+def texts_from(noise: bytes, length: int) -> list[str]:
+    """Return as many texts of the alphabet as random bytes give, one in 32 of them unused."""
+    letters = noise.translate(EVENLY, SURPLUS).decode("ascii")
+    return [letters[at : at + length] for at in range(0, len(letters) - length + 1, length)]
 
 
 def check_character(body: str) -> str:
@@ -45,4 +54,4 @@ def read_code(text: str) -> str:
 
 
 def _weighted(body: str) -> int:
-    return sum(weight * ALPHABET.index(char) for weight, char in enumerate(body, start=2))
+    return sum(weight * POSITION[char] for weight, char in enumerate(body, start=2))

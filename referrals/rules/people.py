@@ -18,7 +18,10 @@ FULL_TO_HALF = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, 0x300
 
 @dataclass(frozen=True)
 class Person:
-    """What an account tells about the person behind it; empty means unknown."""
+    """What an account tells about the person behind it; empty means unknown.
+
+    member_id: the account that stays, for one that was merged.
+    """
 
     member_id: int
     unionid: str = ""

@@ -1,4 +1,4 @@
-"""Whose customer somebody is: touches, staff decisions, expiry, imports."""
+"""Whose customer somebody is: touches, expiry, leavers, imports."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from datetime import datetime
 
 from django.db import transaction
 
-from distro import audit
 from distro.actors import SYSTEM, Actor
-from distro.errors import NotFound
-from distro.facts import tell
 from referrals import selectors
-from referrals.errors import (
-    AlreadyBound,
-    OwnCode,
-    PromoterNotActive,
-    ReasonMissing,
-    YoungerInviter,
-)
+from referrals.errors import OwnCode, YoungerInviter
 from referrals.models import Binding, Member, Promoter, ReferralPolicy, ShareLink
-from referrals.rules.binding import Current, Terms, Touched, decide
+from referrals.rules.binding import Current, Touched, decide, use_of
 from referrals.rules.people import Person
-from referrals.signals import binding_ended, member_bound
+from referrals.services.binding_steps import (
+    ENDING,
+    create,
+    end,
+    lock_open_binding,
+    promoters_of,
+    refuse_cycle,
+    terms_of,
+)
 
-EXPIRED_AT_ONCE = 500
+ENDED_AT_ONCE = 500
 ASKED_AT_ONCE = 5_000
 
 
@@ -41,14 +40,14 @@ class TouchResult:
 def touch(*, member_id: int, link: ShareLink, at: datetime) -> TouchResult:
     """Bind a member who opened a share link to its owner, if the policy and rules H1-H3 let it.
 
-    Raises OwnCode, YoungerInviter.
+    Raises OwnCode, YoungerInviter, ReferralCycle.
     """
     with transaction.atomic():
         return touch_member(member=Member.objects.get(pk=member_id), link=link, at=at)
 
 
 def touch_member(*, member: Member, link: ShareLink, at: datetime, device: str = "") -> TouchResult:
-    """Do what touch() does inside the caller's transaction; refuse before anything is written.
+    """Do what touch() does inside the caller's transaction; a refusal binds nobody.
 
     device: what the member's phone says of itself, to find visits from before his first log-in.
     """
@@ -84,72 +83,42 @@ def bind_newcomer(*, member: Member, link: ShareLink, at: datetime) -> TouchResu
 
 def _settle(*, member: Member, link: ShareLink, at: datetime, is_new: bool) -> TouchResult:
     """Decide what a touch does, and do it; nobody else can touch a new member."""
-    promoter_id = _active_promoter_of(link.member_id)
-    if promoter_id is None:
-        return TouchResult(Touched.NOT_PROMOTER, None)
+    promoters = promoters_of(link.member_id, member.pk)
+    promoter_id = promoters.active(link.member_id)
+    useless = use_of(promoter_id=promoter_id, employee_code=link.employee_only)
+    if useless or promoter_id is None:
+        return TouchResult(useless or Touched.NOT_PROMOTER, None)
     policy = selectors.policy_at(at)
-    current = None if is_new else _lock_open_binding(member.pk, at=at)
+    current = None if is_new else lock_open_binding(member.pk, at=at)
     outcome = decide(
         mode=policy.binding_mode,
         promoter_id=promoter_id,
         current=Current(current.promoter_id, current.protected_until) if current else None,
         has_ordered=not is_new and selectors.has_paid_order(member.pk),
         registering=is_new,
+        employee_code=link.employee_only,
         at=at,
     )
     if outcome not in {Touched.BOUND, Touched.REBOUND}:
         return TouchResult(outcome, current)
+    refuse_cycle(promoter_id, promoters.of(member.pk), field="code")
     if current:
-        _end(current, Binding.EndReason.REBOUND, at=at)
+        end(current, Binding.EndReason.REBOUND, at=at)
     return TouchResult(outcome, _bind(member.pk, promoter_id, link, policy, at))
 
 
-def bind_by_staff(
-    *, member_id: int, promoter_id: int, reason: str, by: Actor, at: datetime
+def _bind(
+    member_id: int, promoter_id: int, link: ShareLink, policy: ReferralPolicy, at: datetime
 ) -> Binding:
-    """Bind a customer by a person's decision, from now on; it may end another binding.
-
-    Raises ReasonMissing, PromoterNotActive, OwnCode, AlreadyBound.
-    """
-    if not reason.strip():
-        raise ReasonMissing(field="reason")
-    with transaction.atomic():
-        promoter = Promoter.objects.select_related("member").get(pk=promoter_id)
-        if promoter.status != Promoter.Status.ACTIVE:
-            raise PromoterNotActive(field="promoter")
-        persons = selectors.people([member_id, promoter.member_id])
-        if persons[member_id].is_same_as(persons[promoter.member_id]):
-            raise OwnCode(field="promoter")
-        current = _lock_open_binding(member_id, at=at)
-        if current and current.promoter_id == promoter_id:
-            raise AlreadyBound(field="promoter")
-        if current:
-            _end(current, Binding.EndReason.REBOUND, at=at)
-        binding = _create(
-            member_id=member_id,
-            promoter_id=promoter_id,
-            mode=Binding.Mode.MANUAL,
-            terms=_terms(selectors.policy_at(at)),
-            reason=reason,
-            made_by=by,
-            at=at,
-        )
-        audit.record(by=by, action="binding.make", target=binding, reason=reason, at=at)
-        return binding
-
-
-def end_binding(*, binding_id: int, reason: str, by: Actor, at: datetime) -> Binding:
-    """End an open binding by a person's decision; raise ReasonMissing, NotFound."""
-    if not reason.strip():
-        raise ReasonMissing(field="reason")
-    with transaction.atomic():
-        rows = Binding.objects.select_for_update(no_key=True)
-        binding = rows.filter(pk=binding_id, ended_at=None).first()
-        if binding is None:
-            raise NotFound
-        _end(binding, Binding.EndReason.ENDED_BY_STAFF, at=at)
-        audit.record(by=by, action="binding.end", target=binding, reason=reason, at=at)
-        return binding
+    return create(
+        member_id=member_id,
+        promoter_id=promoter_id,
+        mode=Binding.Mode(policy.binding_mode),
+        terms=terms_of(policy),
+        link=link,
+        made_by=SYSTEM,
+        at=at,
+    )
 
 
 def expire_bindings(*, at: datetime) -> int:
@@ -163,84 +132,23 @@ def expire_bindings(*, at: datetime) -> int:
 def _expire_some(at: datetime) -> int:
     with transaction.atomic():
         due = Binding.objects.filter(ended_at=None, expires_at__lte=at).order_by("pk")
-        rows = list(due.select_for_update(skip_locked=True, no_key=True)[:EXPIRED_AT_ONCE])
+        rows = list(due.select_for_update(skip_locked=True, no_key=True)[:ENDED_AT_ONCE])
         for binding in rows:
             assert binding.expires_at is not None
-            _end(binding, Binding.EndReason.EXPIRED, at=binding.expires_at)
+            end(binding, Binding.EndReason.EXPIRED, at=binding.expires_at)
         return len(rows)
 
 
-# --- Steps ----------------------------------------------------------------------------------
-
-
-def _active_promoter_of(member_id: int) -> int | None:
-    rows = Promoter.objects.filter(member=member_id, status=Promoter.Status.ACTIVE).order_by()
-    return rows.values_list("pk", flat=True).first()
-
-
-def _lock_open_binding(member_id: int, *, at: datetime) -> Binding | None:
-    """Make touches of one member wait for each other; return his binding, an expired one ended."""
-    Member.objects.select_for_update(no_key=True).only("pk").get(pk=member_id)
-    binding = Binding.objects.filter(member=member_id, ended_at=None).first()
-    if binding and binding.expires_at and binding.expires_at <= at:
-        _end(binding, Binding.EndReason.EXPIRED, at=binding.expires_at)
-        return None
-    return binding
-
-
-def _end(binding: Binding, why: Binding.EndReason, *, at: datetime) -> None:
-    binding.ended_at, binding.end_reason = at, why
-    binding.save(update_fields=["ended_at", "end_reason"])
-    tell(
-        binding_ended,
-        member_id=binding.member_id,
-        promoter_id=binding.promoter_id,
-        binding_id=binding.pk,
-    )
-
-
-def _bind(
-    member_id: int, promoter_id: int, link: ShareLink, policy: ReferralPolicy, at: datetime
-) -> Binding:
-    return _create(
-        member_id=member_id,
-        promoter_id=promoter_id,
-        mode=Binding.Mode(policy.binding_mode),
-        terms=_terms(policy),
-        link=link,
-        made_by=SYSTEM,
-        at=at,
-    )
-
-
-def _terms(policy: ReferralPolicy) -> Terms:
-    return Terms(policy.binding_mode, policy.binding_days, policy.protection_days)
-
-
-def _create(
-    *,
-    member_id: int,
-    promoter_id: int,
-    mode: Binding.Mode,
-    terms: Terms,
-    made_by: Actor,
-    at: datetime,
-    link: ShareLink | None = None,
-    reason: str = "",
-) -> Binding:
-    binding = Binding.objects.create(
-        member_id=member_id,
-        promoter_id=promoter_id,
-        mode=mode,
-        link=link,
-        started_at=at,
-        expires_at=terms.expires_at(at),
-        protected_until=terms.protected_until(at),
-        reason=reason,
-        made_by=str(made_by),
-    )
-    tell(member_bound, member_id=member_id, promoter_id=promoter_id, binding_id=binding.pk)
-    return binding
+def end_some_bindings(
+    *, promoter_id: int, why: Binding.EndReason, note: str, by: Actor, at: datetime
+) -> int:
+    """End up to 500 open bindings of a promoter who leaves; return how many, 0 when all ended."""
+    with transaction.atomic():
+        rows = Binding.objects.filter(promoter=promoter_id, ended_at=None).order_by("pk")
+        some = list(rows.select_for_update(no_key=True)[:ENDED_AT_ONCE])
+        for binding in some:
+            end(binding, why, at=max(at, binding.started_at), by=by, note=note)
+        return len(some)
 
 
 # --- Imports --------------------------------------------------------------------------------
@@ -290,7 +198,7 @@ def _ensure_some(wanted: Sequence[ImportedBinding]) -> dict[tuple[int, int], int
         )
         if chosen[pair].pk is None:
             made.append(chosen[pair])
-    Binding.objects.bulk_update([b for b in ended if b.pk], ["ended_at", "end_reason"])
+    Binding.objects.bulk_update([b for b in ended if b.pk], ENDING)
     Binding.objects.bulk_create(made)
     return {pair: binding.pk for pair, binding in chosen.items()}
 
@@ -318,7 +226,7 @@ def _imported(known: list[Binding], row: ImportedBinding, ended: list[Binding]) 
         newer = current.started_at <= row.started_at
         over = current if newer else binding
         over.ended_at = row.started_at if newer else current.started_at
-        over.end_reason = Binding.EndReason.REBOUND
+        over.end_reason, over.ended_by = Binding.EndReason.REBOUND, str(SYSTEM)
         if newer:
             ended.append(current)
     known.append(binding)

@@ -5,31 +5,47 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from distro.crypto import blind_index, truncate_ip
+from distro import audit
+from distro.actors import Actor
+from distro.crypto import signal_hash, signal_key_version, truncate_ip
 from distro.errors import NotFound
 from distro.wechat.errors import WechatError
 from distro.wechat.mini import mini
 from referrals import selectors
-from referrals.errors import BadTarget, ExpiryInPast, WechatUnavailable, YoungerInviter
+from referrals.errors import (
+    BadTarget,
+    ExpiryInPast,
+    ReasonMissing,
+    RevokedCode,
+    WechatUnavailable,
+    YoungerInviter,
+)
+from referrals.errors_bindings import ReferralCycle, VisitKeyUsed
 from referrals.models import Member, ShareLink, Visit
 from referrals.rules.codes import new_code
+from referrals.selectors_accounts import refuse_closing
+from referrals.selectors_joining import refuse_sharer
 from referrals.services.bindings import touch_member
 
 find_link = selectors.find_link
 
-WITH_OBJECT = {ShareLink.Target.PRODUCT, ShareLink.Target.CAMPAIGN}
 OBJECT_CODE = re.compile(r"[0-9A-Za-z._-]{1,64}")
 # The mini-program's page behind each target.
 PAGES = {
     ShareLink.Target.HOME: "pages/index/index",
     ShareLink.Target.PRODUCT: "pages/product/detail",
     ShareLink.Target.CAMPAIGN: "pages/campaign/detail",
+    ShareLink.Target.MATERIAL: "pages/material/detail",
+    ShareLink.Target.LIVE: "pages/live/room",
     ShareLink.Target.RECRUIT: "pages/promoter/join",
 }
+SINGLE_PAGE = "1154"  # WeChat's scene of a page seen in Moments: no log-in, nobody is bound
+VISITOR_KEPT = timedelta(days=180)  # device and address, for scoring; docs/rules.md, "Binding"
+FORGOTTEN_AT_ONCE = 1_000
 
 
 def create_link(
@@ -40,10 +56,16 @@ def create_link(
     channel: str,
     expires_at: datetime | None,
     at: datetime,
+    employee_only: bool = False,
 ) -> ShareLink:
-    """Make a code that a member shares; raise BadTarget, ExpiryInPast."""
+    """Make a code that a member shares.
+
+    Raises AccountClosing, PromoterQuits, AgreementUnsigned, BadTarget, ExpiryInPast.
+    """
+    refuse_closing(member.pk)
+    refuse_sharer(member.pk, at=at)
     has_object = bool(OBJECT_CODE.fullmatch(target_ref))
-    if has_object != (target in WITH_OBJECT) or (target_ref and not has_object):
+    if has_object != (target in ShareLink.WITH_OBJECT) or (target_ref and not has_object):
         raise BadTarget(field="target_ref")
     if expires_at is not None and expires_at <= at:
         raise ExpiryInPast(field="expires_at")
@@ -53,6 +75,7 @@ def create_link(
         target=target,
         target_ref=target_ref,
         channel=channel,
+        employee_only=employee_only,
         expires_at=expires_at,
         created_at=at,
     )
@@ -68,10 +91,29 @@ def revoke_link(*, code: str, member: Member, at: datetime) -> ShareLink:
     """Take a code of one's own back; doing it again changes nothing. Raises NotFound."""
     with transaction.atomic():
         own = ShareLink.objects.select_for_update().filter(member=member, code=code)
-        own.filter(revoked_at=None).update(revoked_at=at)
+        own.filter(revoked_at=None).update(revoked_at=at, revoked_by=str(member.actor))
         link = own.first()
         if link is None:
             raise NotFound
+        return link
+
+
+def revoke_link_by_staff(*, link_id: int, reason: str, by: Actor, at: datetime) -> ShareLink:
+    """Make somebody's code useless by a person's decision; bindings stay as they are.
+
+    Raises ReasonMissing, NotFound, RevokedCode.
+    """
+    if not reason.strip():
+        raise ReasonMissing(field="reason")
+    with transaction.atomic():
+        link = ShareLink.objects.select_for_update().filter(pk=link_id).first()
+        if link is None:
+            raise NotFound
+        if link.revoked_at:
+            raise RevokedCode
+        link.revoked_at, link.revoked_by, link.revoke_reason = at, str(by), reason
+        link.save(update_fields=["revoked_at", "revoked_by", "revoke_reason"])
+        audit.record(by=by, action="link.revoke", target=link, reason=reason, at=at)
         return link
 
 
@@ -105,31 +147,31 @@ def open_link(
     scene: str,
     at: datetime,
 ) -> Opening:
-    """Record that a code was opened and, for a known member, bind him; once per visit key.
+    """Record that a code was opened and, for a known member, bind him; each once per visit key.
 
-    Raises the errors of find_link() and OwnCode, and then nothing is recorded.
+    A stranger's visit becomes that of the member who sends it again after his log-in. Raises the
+    errors of find_link(), OwnCode and VisitKeyUsed, and then nothing is recorded.
     """
+    member = None if scene == SINGLE_PAGE else member
     with transaction.atomic():
         link = find_link(code=code, at=at)
-        outcome = _touch(member, link, device, at) if member else ""
-        member_id = member.pk if member else None
         visit = record_visit(
-            link=link,
-            visit_key=visit_key,
-            member_id=member_id,
-            device=device,
-            ip=ip,
-            scene=scene,
-            at=at,
+            link=link, visit_key=visit_key, member_id=None, device=device, ip=ip, scene=scene, at=at
         )
-    return Opening(visit, link, outcome)
+        visit = Visit.objects.select_for_update().get(pk=visit.pk)
+        if visit.link_id != link.pk or (member and visit.member_id not in {None, member.pk}):
+            raise VisitKeyUsed(field="visit_key")
+        if member and visit.member_id is None:
+            visit.member, visit.outcome = member, _touch(member, link, device, at)
+            visit.save(update_fields=["member", "outcome"])
+    return Opening(visit, link, visit.outcome if member else "")
 
 
 def _touch(member: Member, link: ShareLink, device: str, at: datetime) -> str:
     """Bind a member who opens a link; a visit stands also where rule H2 refuses the binding."""
     try:
         return touch_member(member=member, link=link, at=at, device=device).outcome
-    except YoungerInviter as error:
+    except (YoungerInviter, ReferralCycle) as error:
         return error.code
 
 
@@ -152,11 +194,27 @@ def record_visit(
         defaults={
             "link": link,
             "member_id": member_id,
-            "device_hmac": blind_index("device", device),
-            "ip_hmac": blind_index("ip", ip),
+            "device_hmac": signal_hash("device", device),
+            "ip_hmac": signal_hash("ip", ip),
             "ip_truncated": truncate_ip(ip),
+            "key_version": signal_key_version(),
             "scene": scene,
             "occurred_at": at,
         },
     )
     return visit
+
+
+def forget_visitors(*, at: datetime) -> int:
+    """Take device and address out of the visits older than 180 days; return how many."""
+    count = 0
+    while forgotten := _forget_some(at):
+        count += forgotten
+    return count
+
+
+def _forget_some(at: datetime) -> int:
+    due = Visit.objects.filter(forgotten_at=None, occurred_at__lte=at - VISITOR_KEPT)
+    some = list(due.order_by("occurred_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    empty = {"device_hmac": "", "ip_hmac": "", "ip_truncated": ""}
+    return Visit.objects.filter(pk__in=some).update(**empty, forgotten_at=at)

@@ -26,8 +26,10 @@ from referrals.errors import (
 from referrals.models import Member, MemberToken, ShareLink
 from referrals.rules.codes import MEMBER_NO_CHARS, random_text
 from referrals.rules.people import Person, normal_phone
+from referrals.selectors_accounts import account_of_openid
 from referrals.services.bindings import bind_newcomer, refuse_edge, touch_member
 from referrals.services.links import record_visit
+from referrals.services.merging import recognise, unite
 from referrals.signals import member_joined
 
 TOKEN_LIFE = timedelta(days=30)
@@ -79,11 +81,12 @@ def login(
     with transaction.atomic():
         link, link_error = _read_link(link_code, at)
         arrival = Arrival(openid, unionid, device[:DEVICE_CHARS], link, at)
-        member = Member.objects.filter(openid=openid).first()
+        member = account_of_openid(openid) or recognise(openid=openid, unionid=unionid, at=at)
         if member is None:
             member, created, edge_error = _join(arrival)
         else:
-            created, edge_error = False, _return(member, arrival)
+            created = False
+            member, edge_error = _return(member, arrival)
         token, expires_at = _issue_token(member, arrival.device)
     return LoginResult(member, token, expires_at, created, link_error or edge_error)
 
@@ -118,7 +121,7 @@ def _join(arrival: Arrival) -> tuple[Member, bool, DomainError | None]:
                 no=_new_no(),
                 openid=arrival.openid,
                 unionid=arrival.unionid,
-                inviter=link.member if link else None,
+                inviter=link.member if link and not link.employee_only else None,
                 joined_at=arrival.at,
             )
     except IntegrityError:
@@ -163,19 +166,19 @@ def _edge_error(arrival: Arrival) -> DomainError | None:
     return None
 
 
-def _return(member: Member, arrival: Arrival) -> DomainError | None:
-    """Receive a known member; return why the link did not bind him, which writes nothing."""
+def _return(member: Member, arrival: Arrival) -> tuple[Member, DomainError | None]:
+    """Receive a known person; also say why the link did not bind him, which writes nothing."""
     selectors.refuse_inactive(member)
-    if arrival.unionid and member.unionid != arrival.unionid:
-        member.unionid = arrival.unionid
-        member.save(update_fields=["unionid"])
+    own = member.openid == arrival.openid  # else it is a former account that leads here
+    if own and arrival.unionid and member.unionid != arrival.unionid:
+        member = unite(member=member, unionid=arrival.unionid, at=arrival.at)
     if arrival.link is None:
-        return None
+        return member, None
     try:
         touch_member(member=member, link=arrival.link, at=arrival.at, device=arrival.device)
     except DomainError as error:
-        return error
-    return None
+        return member, error
+    return member, None
 
 
 def _issue_token(member: Member, device: str) -> tuple[str, datetime]:

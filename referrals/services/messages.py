@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from distro.wechat.errors import WechatRefused
 from distro.wechat.mini import mini
 from referrals.errors import UnknownTemplate
 from referrals.models import Member, Message, SubscribeQuota
+from referrals.selectors_accounts import living_id
 
 TOPIC = "subscribe"
 NOT_ACCEPTED = "43101"  # WeChat: the user has not accepted, or not any more
@@ -56,13 +58,15 @@ def notify(
 ) -> Message:
     """Tell a member something, once per key, and over WeChat if he accepts one more message.
 
+    Who was merged is told in the account that stays.
+
     key: names the cause, for instance "settled:17". page: of the mini-program, no leading slash.
     """
     with transaction.atomic():
         message, is_new = Message.objects.get_or_create(
             key=key,
             defaults={
-                "member_id": member_id,
+                "member_id": partial(living_id, member_id),  # type: ignore[misc]  # called
                 "kind": kind,
                 "title": title[:TITLE_CHARS],
                 "body": body[:BODY_CHARS],

@@ -12,11 +12,15 @@ from django.utils.translation import gettext as _
 from distro.actors import SYSTEM, Actor
 from distro.facts import tell
 from distro.states import advance
-from referrals import bulk, selectors
+from referrals import bulk, selectors, selectors_accounts, selectors_joining
 from referrals.errors import AlreadyPromoter, ApplicationWaiting, ReasonMissing
-from referrals.models import Application, Member, Promoter, ReferralPolicy
+from referrals.errors_joining import ApplicationOutdated, OwnOtherAccount
+from referrals.models import Application, Member, Promoter
 from referrals.rules.codes import new_code
-from referrals.services.agreements import Evidence, sign
+from referrals.rules.gates import INVITE, refuse_candidate
+from referrals.services.agreements import Evidence, sign_to_apply
+from referrals.services.exposure import refuse_hidden
+from referrals.services.invites import use_invite
 from referrals.services.members import ensure_members
 from referrals.services.messages import in_members_language, notify
 from referrals.signals import promoter_approved, promoter_changed
@@ -33,15 +37,25 @@ def apply_to_promote(
     evidence: Evidence,
     note: str,
     at: datetime,
+    invite_code: str = "",
 ) -> Application:
-    """Sign the agreement in force and ask to become a promoter; the policy may say yes at once.
+    """Sign the agreement in force and ask to become a promoter; all gates but review say yes.
 
-    Raises AlreadyPromoter, ApplicationWaiting, NoAgreement, AgreementOutdated,
-    AgreementTextDiffers, MemberBlocked, MemberClosed.
+    invite_code: used only where the gate asks for one.
+    Raises AlreadyPromoter, OwnOtherAccount, ApplicationWaiting, MemberBlocked, MemberClosed,
+    EntryHidden, what the gate refuses (referrals.rules.gates, use_invite()) and the errors of
+    sign_to_apply().
     """
     with transaction.atomic():
         _refuse_applicant(member)
-        acceptance = sign(
+        gate = selectors_joining.gate_at(at)
+        asks_invite = gate.kind == INVITE and invite_code
+        invite = use_invite(text=invite_code, at=at) if asks_invite else None
+        if invite is None:  # a code from staff opens the entry too
+            refuse_hidden(member=member, at=at)
+        brought = selectors_joining.candidate(member.pk, gate=gate, has_invite=invite is not None)
+        refuse_candidate(gate, brought)
+        acceptance = sign_to_apply(
             member=member,
             agreement_id=agreement_id,
             body_sha256=body_sha256,
@@ -53,10 +67,11 @@ def apply_to_promote(
             member=member,
             parent_id=parent_of_new(member, at=at),
             acceptance=acceptance,
+            invite=invite,
             note=note,
             requested_at=at,
         )
-        if selectors.policy_at(at).gate == ReferralPolicy.Gate.EVERYONE:
+        if gate.opens_at_once:
             approve_application(application_id=application.pk, by=SYSTEM, at=at)
             application.refresh_from_db()
         return application
@@ -65,23 +80,39 @@ def apply_to_promote(
 def approve_application(*, application_id: int, by: Actor, at: datetime) -> Promoter:
     """Make an applicant a promoter, below the upline noted when he applied.
 
-    Raises IllegalTransition, AlreadyPromoter, MemberBlocked, MemberClosed.
+    He must have signed the version in force now. Takes the same few statements in any tree: what
+    it has to know is read at once, and who hears of it hears after the commit.
+    Raises IllegalTransition, AlreadyPromoter, ApplicationOutdated, MemberBlocked, MemberClosed.
     """
     with transaction.atomic():
-        application = Application.objects.select_related("member").get(pk=application_id)
+        application, code = _application_with_code(application_id, at)
         selectors.refuse_inactive(application.member)
-        advance(application, Application.Status.APPROVED, by=by, at=at, decided_at=at)
-        if Promoter.objects.filter(member=application.member_id).exists():
+        to, signed = Application.Status.APPROVED, application.signed_id  # type: ignore[attr-defined]
+        newest = signed or application.acceptance_id
+        advance(application, to, by=by, at=at, decided_at=at, acceptance_id=newest)
+        if application.is_promoter:  # type: ignore[attr-defined]
             raise AlreadyPromoter
+        if signed is None:
+            raise ApplicationOutdated(version=application.ruling)  # type: ignore[attr-defined]
+        parent = application.parent
+        closed = parent is not None and parent.status in Promoter.LEAVING
         promoter_id = bulk.attach(
             member_id=application.member_id,
-            parent_id=application.parent_id,
-            code=_free_code(),
+            parent_id=None if closed else application.parent_id,
+            code=code,
             at=at,
         )
-        _tell_applicant(application, at)
         tell(promoter_approved, promoter_id=promoter_id, member_id=application.member_id)
         return Promoter.objects.get(pk=promoter_id)
+
+
+def _application_with_code(application_id: int, at: datetime) -> tuple[Application, str]:
+    """Return an application and a code of 8 characters that nobody has."""
+    while True:  # again once in ten thousand approvals, with a million promoters
+        code = new_code(secrets.choice)
+        row = selectors_joining.application_to_approve(application_id, code=code, at=at)
+        if not row.code_taken:  # type: ignore[attr-defined]
+            return row, code
 
 
 def reject_application(*, application_id: int, reason: str, by: Actor, at: datetime) -> Application:
@@ -95,8 +126,23 @@ def reject_application(*, application_id: int, reason: str, by: Actor, at: datet
         application = Application.objects.select_related("member").get(pk=application_id)
         to = Application.Status.REJECTED
         advance(application, to, by=by, at=at, why=reason, decided_at=at, reason=reason)
-        _tell_applicant(application, at)
+        with in_members_language():
+            title = _("Your application was not approved")
+            body = _("Reason: %(reason)s") % {"reason": reason}
+        _tell_applicant(
+            application.member_id, f"application:{application.pk}:rejected", title, body, at
+        )
         return application
+
+
+def welcome_promoter(*, promoter_id: int) -> None:
+    """Tell a new promoter that he is one."""
+    promoter = Promoter.objects.get(pk=promoter_id)
+    with in_members_language():
+        title = _("You are a promoter now")
+        body = _("Your application was approved. Share your first product!")
+    key, at = f"promoter:{promoter_id}:approved", promoter.approved_at
+    _tell_applicant(promoter.member_id, key, title, body, at)
 
 
 def suspend_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -> Promoter:
@@ -105,8 +151,13 @@ def suspend_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -> 
 
 
 def reinstate_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -> Promoter:
-    """Let a suspended promoter earn again; raise ReasonMissing, IllegalTransition."""
-    return _change(promoter_id, Promoter.Status.ACTIVE, why, by, at)
+    """Let a suspended promoter earn again, or go on being closed.
+
+    Raises ReasonMissing, IllegalTransition.
+    """
+    leaves = selectors_accounts.is_leaving(promoter_id)
+    to = Promoter.Status.CLOSING if leaves else Promoter.Status.ACTIVE
+    return _change(promoter_id, to, why, by, at)
 
 
 def _change(promoter_id: int, to: str, why: str, by: Actor, at: datetime) -> Promoter:
@@ -122,15 +173,16 @@ def _change(promoter_id: int, to: str, why: str, by: Actor, at: datetime) -> Pro
 def parent_of_new(member: Member, *, at: datetime) -> int | None:
     """Return the upline of a member who becomes a promoter now.
 
-    The promoter of his open binding, else the promoter his inviter is; nobody whose account is
-    closed, and not himself under another account.
+    The promoter of his open binding, else the promoter his inviter is, by the account that stays;
+    nobody who leaves or has left, and not himself under another account.
     """
     binding = selectors.open_binding(member.pk, at=at)
     if binding:
         upline: Promoter | None = binding.promoter
     else:
-        upline = selectors.promoter_of(member.inviter_id) if member.inviter_id else None
-    if upline is None or upline.status == Promoter.Status.CLOSED:
+        inviter_id = member.inviter_id and selectors_accounts.living_id(member.inviter_id)
+        upline = selectors.promoter_of(inviter_id) if inviter_id else None
+    if upline is None or upline.status in Promoter.LEAVING:
         return None
     persons = selectors.people([member.pk, upline.member_id])
     if persons[member.pk].is_same_as(persons[upline.member_id]):
@@ -163,34 +215,17 @@ def _ids_of(codes: Collection[str]) -> dict[str, int]:
 
 def _refuse_applicant(member: Member) -> None:
     selectors.refuse_inactive(member)
+    selectors_accounts.refuse_closing(member.pk)
     if Promoter.objects.filter(member=member).exists():
         raise AlreadyPromoter
+    if selectors_joining.has_promoter_elsewhere(member.pk):
+        raise OwnOtherAccount
     if Application.objects.filter(member=member, status=Application.Status.PENDING).exists():
         raise ApplicationWaiting
 
 
-def _free_code() -> str:
-    """Return a code of 8 characters that nobody has; those of an import are shorter or longer."""
-    while Promoter.objects.filter(code=(code := new_code(secrets.choice))).exists():
-        pass  # one in ten thousand, with a million promoters
-    return code
-
-
-def _tell_applicant(application: Application, at: datetime) -> None:
+def _tell_applicant(member_id: int, key: str, title: str, body: str, at: datetime) -> None:
     """Write the decision into the applicant's inbox."""
-    with in_members_language():
-        if application.status == Application.Status.APPROVED:
-            title = _("You are a promoter now")
-            body = _("Your application was approved. Share your first product!")
-        else:
-            title = _("Your application was not approved")
-            body = _("Reason: %(reason)s") % {"reason": application.reason}
     notify(
-        member_id=application.member_id,
-        kind=MESSAGE_KIND,
-        key=f"application:{application.pk}:{application.status}",
-        title=title,
-        body=body,
-        page=PAGE,
-        at=at,
+        member_id=member_id, kind=MESSAGE_KIND, key=key, title=title, body=body, page=PAGE, at=at
     )

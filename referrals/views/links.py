@@ -25,6 +25,7 @@ PNG = b"\x89PNG"
 LINK = {
     "code": "K7PQ2MXA", "target": "product", "target_ref": "P1001", "channel": "poster",
     "created_at": "2026-11-02T10:00:00+08:00", "expires_at": None, "revoked_at": None,
+    "broken_since": None, "broken_reason": "",
 }  # fmt: skip
 
 
@@ -49,9 +50,18 @@ class LinksView(APIView):
                 "A poster of a product",
                 value={"target": "product", "target_ref": "P1001", "channel": "poster"},
                 request_only=True,
-            )
+            ),
+            OpenApiExample(
+                "A live room for a group, until midnight",
+                value={
+                    "target": "live", "target_ref": "L20261102", "channel": "group",
+                    "expires_at": "2026-11-03T00:00:00+08:00",
+                },
+                request_only=True,
+            ),
+            OpenApiExample("The new link", value=LINK, response_only=True),
         ],
-    )
+    )  # fmt: skip
     @idempotent
     def post(self, request: Request) -> Response:
         """Make a share link."""
@@ -66,7 +76,11 @@ class RevokeLinkView(APIView):
     """Taking a share link back."""
 
     @extend_schema(
-        request=None, responses=LinkOut, examples=[OpenApiExample("Revoked", value=LINK)]
+        request=None,
+        responses=LinkOut,
+        examples=[
+            OpenApiExample("Revoked", value=LINK | {"revoked_at": "2026-11-05T09:30:00+08:00"})
+        ],
     )
     def post(self, request: Request, code: str) -> Response:
         """Make a link of one's own useless; doing it again changes nothing."""
@@ -109,7 +123,12 @@ class VisitsView(APIView):
                     "scene": "1047",
                 },
                 request_only=True,
-            )
+            ),
+            OpenApiExample(
+                "Bound by it",
+                value={"target": "product", "target_ref": "P1001", "outcome": "bound"},
+                response_only=True,
+            ),
         ],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
@@ -128,7 +147,8 @@ UNBOUND = {
 BOUND = {
     "bound": True, "promoter": "李*", "since": "2026-11-02T10:00:00+08:00", "expires_at": None,
     "protected_until": "2026-12-02T10:00:00+08:00",
-    "explanation": "自 2026年11月2日 起绑定 李*：首次打开的分享（海报）；保护期至 2026年12月2日。",
+    "explanation": "已绑定 李*，依据：2026年11月2日首次触达（海报，分享码 K7PQ2MXA）；"
+    "保护期至 2026年12月2日，长期有效。",
 }  # fmt: skip
 
 

@@ -27,6 +27,9 @@ from commissions.models import (
     ChannelSwitch,
     Commission,
     Correction,
+    GradeCondition,
+    GradeReview,
+    GradeRule,
     PayoutPolicy,
     Period,
     Plan,
@@ -59,11 +62,25 @@ from referrals.models import (
     AgreementAcceptance,
     Application,
     Binding,
+    Closure,
+    ComplianceDay,
+    CompliancePolicy,
+    ComplianceState,
+    Employee,
+    ExposureDecision,
+    ExposureInvitation,
+    ExposurePolicy,
     Grade,
+    GradeChange,
     Hold,
     Identity,
+    InviteCode,
+    LegalOverride,
     MemberToken,
+    Merge,
     Message,
+    PromoterMove,
+    Quitting,
     ReferralPolicy,
     SubscribeQuota,
     Visit,
@@ -106,9 +123,12 @@ def fill() -> None:
     promoter = make_promoter(parent=parent, member=make_person(inviter=parent.member))
     order = _fill_orders(promoter, n)
     _fill_referrals(promoter, n)
+    _fill_exposure(promoter, n)
+    _fill_accounts(promoter)
     _fill_campaigns(promoter, order, n)
     _fill_money(promoter, order, staff, n)
     _fill_books(promoter, staff, n)
+    _fill_grades(promoter, n)
     _fill_ground(staff, n)
     Event.objects.create(
         member=order.member, client_event_id=f"e{n}", name="open", occurred_at=AT, received_at=AT
@@ -128,6 +148,22 @@ def _fill_books(promoter: Any, staff: StaffUser, n: int) -> None:
     before, digest = f"{n - 1 or ''}", f"{n}"
     Seal.objects.create(first_id=n, last_id=n, rows=1, marks=b"", before=before, digest=digest,
                         sealed_at=AT)  # fmt: skip
+
+
+def _fill_grades(promoter: Any, n: int) -> None:
+    grade = Grade.objects.latest("pk")
+    rule = GradeRule.objects.create(version=n, name="x", effective_from=AT, created_by="staff:1")
+    GradeCondition.objects.create(rule=rule, grade=grade, input="own_settled_orders", bar=1)
+    fact = {"group": 1, "input": "own_settled_orders", "month": "2026-10", "months": 1,
+            "value": 0, "bar": 1}  # fmt: skip
+    change = GradeChange.objects.create(
+        promoter=promoter, cause="lowered", from_grade=grade, rule_version=n, facts=[fact],
+        why="x", changed_by="staff:1", changed_at=AT,
+    )  # fmt: skip
+    GradeReview.objects.create(
+        promoter=promoter, month=date(2026, 10, 1), rule=rule, grade=grade, outcome="lowered",
+        facts=[fact], change=change, reviewed_at=AT,
+    )  # fmt: skip
 
 
 def _fill_orders(promoter: Any, n: int) -> Any:
@@ -183,7 +219,46 @@ def _fill_referrals(promoter: Any, n: int) -> None:
     SubscribeQuota.objects.create(member=member, template="t")
     link = make_link(member=promoter.member)
     Visit.objects.create(link=link, visit_key=f"v{n}", member=member, occurred_at=AT)
+    Employee.objects.create(member=make_person(), since=AT, made_by="staff:1")
     ReferralPolicy.objects.create(effective_from=AT + timedelta(seconds=n))
+    _fill_joining(promoter, n)
+
+
+def _fill_joining(promoter: Any, n: int) -> None:
+    Quitting.objects.create(promoter=promoter, requested_at=AT)
+    InviteCode.objects.create(code=f"{n:08d}", made_by="staff:1", made_at=AT)
+    LegalOverride.objects.create(
+        subject="purchase_gate", reason="x", document_sha256="ab" * 32, opened_by="staff:1",
+        opened_at=AT, expires_at=AT + timedelta(days=9),
+    )  # fmt: skip
+
+
+def _fill_accounts(promoter: Any) -> None:
+    asked = {"requested_by": "staff:1", "requested_at": AT}
+    waits = [{"kind": "frozen", "amount_fen": 100}]
+    Closure.objects.create(member=promoter.member, scope="promoter", waits=waits, **asked)
+    PromoterMove.objects.create(promoter=promoter, from_parent=promoter.parent, reason="x", **asked)
+    Merge.objects.create(merged=make_person(), survivor=make_person(), reason="x", **asked)
+
+
+def _fill_exposure(promoter: Any, n: int) -> None:
+    start, member = AT + timedelta(seconds=n), make_person()
+    policy = ExposurePolicy.objects.create(effective_from=start, salt="s", made_by="staff:1")
+    ExposureDecision.objects.create(
+        member=member, number=1, policy=policy, shown=False, reason="holdout", in_holdout=True,
+        bucket=n, decided_at=AT,
+    )  # fmt: skip
+    ExposureInvitation.objects.create(member=member, reason="x", made_by="staff:1", made_at=AT)
+    CompliancePolicy.objects.create(effective_from=start)
+    ComplianceState.objects.create(
+        root=promoter.parent, first_root=promoter.parent, status="red", people=30, depth=3,
+        organiser_people=30, organiser_depth=3, since=AT,
+    )  # fmt: skip
+    day = (AT - timedelta(days=n)).date()
+    ComplianceDay.objects.create(
+        day=day, promoters=30, trees=1, amber=0, red=1, rewards_from=AT, rewards_fen=100,
+        cash_fen=0, coupons_fen=100, gate_fen=100, sellers=1, ghosts=1,
+    )  # fmt: skip
 
 
 def _fill_campaigns(promoter: Any, order: Any, n: int) -> None:

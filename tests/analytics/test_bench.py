@@ -1,4 +1,4 @@
-"""The bench measures both sides, and a figure below its bar is not ok."""
+"""The bench measures both sides, and a figure on the wrong side of its bar is not ok."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from analytics.bench import _figure, bench_ledger, compare
+from analytics.bench.figures import at_least, at_most, compare
+from analytics.bench.ledger import bench_ledger
 from commissions.models import Transfer
 
 
@@ -18,7 +19,12 @@ def test_the_ratio_is_the_median_of_the_pairs(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("value", "ok"), [(4.99, False), (5.0, True)])
 def test_a_figure_below_its_bar_is_not_ok(value: float, ok: bool) -> None:
-    assert _figure("b", "f", value, 5.0).ok is ok
+    assert at_least("b", "f", value, 5.0).ok is ok
+
+
+@pytest.mark.parametrize(("value", "ok"), [(5.001, False), (5.0, True)])
+def test_a_figure_that_passes_its_bar_is_not_ok(value: float, ok: bool) -> None:
+    assert at_most("b", "f", value, 5.0).ok is ok
 
 
 @pytest.mark.django_db

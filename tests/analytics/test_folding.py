@@ -208,7 +208,6 @@ def test_a_late_accrual_and_a_late_reversal_reach_their_day() -> None:
     chain = make_chain(1)
     Member.objects.update(joined_at=AT - 99 * DAY)
     order = make_attributed(chain, 10_000, paid_at=AT - 30 * DAY)
-    order.binding.__class__.objects.update(started_at=AT - 50 * DAY)
     for _ in range(3):  # the cursors are past the order
         fold_days(at=AT)
     accrue(order_id=order.pk, at=AT)

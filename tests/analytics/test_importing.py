@@ -16,7 +16,7 @@ from analytics.importing import Totals, import_history
 from analytics.models import ShopDay
 from commissions.models import Accrual, Commission, Plan, Transfer
 from distro.errors import DomainError
-from orders.errors_importing import ColumnMissing, FileNotReadable
+from distro.importing.errors import ColumnMissing, FileNotReadable
 from orders.importing.columns import COLUMNS
 from orders.models import Order, OrderLine, Payment, Refund, Sku
 from referrals.models import Binding, Member, Promoter

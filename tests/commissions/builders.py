@@ -66,7 +66,7 @@ def make_attributed(
     fields: dict[str, Any] = {"goods_fen": goods, "paid_fen": goods + order.freight_fen}
     if chain:
         fields |= {f"promoter_{n}": who for n, who in enumerate(chain, start=1)}
-        fields["binding"] = bind(member, chain[0])
+        fields["binding"] = bind(member, chain[0], min(AT, order.paid_at or AT))
     Order.objects.filter(pk=order.pk).update(**fields)
     for number, amount in enumerate(paid[1:], start=2):
         add_line(order, number, amount, make_sku(price_fen=amount))

@@ -18,6 +18,7 @@ from distro.wechat.errors import WechatNotFound, WechatRefused, WechatUnknown
 from distro.wechat.pay import PayClient, TransferRequest
 from distro.wechat.states import TransferState
 from referrals.models import Identity, Member, Promoter
+from tests.factories import make_promoter
 
 ANNA, BORIS, CARL = Actor("staff", 1), Actor("staff", 2), Actor("staff", 3)
 numbers = itertools.count(1)
@@ -63,10 +64,7 @@ def make_payee(
     member = Member.objects.create(
         no=f"M{n}", openid=f"openid-{n}" if openid == "" else openid, joined_at=at
     )
-    row = Promoter(
-        member=member, code=f"PAYEE{n}", tree_id=n, lft=1, rght=2, level=0, approved_at=at
-    )
-    row.save_base(raw=True, force_insert=True)
+    row = make_promoter(member=member, code=f"PAYEE{n}", at=at)
     number = person or f"110101{born}{n:04d}"
     if verified:
         Identity.objects.create(

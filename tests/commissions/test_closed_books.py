@@ -399,7 +399,7 @@ class TestThreads:
 
         def poster(index: int) -> None:
             rng = random.Random(index)
-            for turn in range(30):
+            for turn in range(12):
                 with transaction.atomic():
                     day = f"2026-{rng.randint(1, 6):02d}-{rng.randint(1, 28):02d}"
                     book(people[index], f"{index}:{turn}", on(day))
@@ -469,10 +469,10 @@ class TestThreads:
 
         def work(index: int) -> None:
             rng = random.Random(index)
-            for turn in range(6):
+            for turn in range(4):
                 who = rng.choice(people)
                 attempt(request_withdrawal, promoter_id=who.pk, amount_fen=300, at=due_at)
-                wish = wishes[(index * 6 + turn) % 36]
+                wish = wishes[(index * 4 + turn) % 36]
                 attempt(book_correction, correction_id=wish.pk, by=Actor("staff", 3), at=due_at)
                 attempt(
                     reverse_for_refund, refund_id=refunds[(index * 4 + turn) % 24].pk, at=due_at

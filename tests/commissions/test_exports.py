@@ -41,7 +41,7 @@ from commissions.services.settling import settle_due
 from distro.actors import SYSTEM
 from distro.models import AuditEntry
 from orders.models import Order, Payment
-from referrals.models import Binding, Identity, Member, Promoter
+from referrals.models import Identity, Member, Promoter
 from tests.analytics.admin_world import make_staff
 from tests.commissions.builders import make_attributed, make_chain, make_plan, receive, refund_line
 from tests.factories import AT, make_sku
@@ -64,7 +64,6 @@ def sold(*paid: int, **kw) -> Order:
     """Sell lines through a chain of two promoters who earn 10 % and 5 %."""
     chain = make_chain(2)
     order = make_attributed(chain, *paid, **kw)
-    Binding.objects.filter(orders=order).update(started_at=min(AT, order.paid_at))
     Payment.objects.filter(order=order).update(transaction_id=f"4200{order.pk}")
     accrue(order_id=order.pk, at=AT)
     return order

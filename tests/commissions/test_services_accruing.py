@@ -11,9 +11,10 @@ from commissions.errors import OrderNotPaid
 from commissions.models import Accrual, Commission, Plan, PlanRate, Transfer
 from commissions.services.accruing import accrue, accrue_missing, accrue_orders, set_release
 from orders.models import Order, OrderLine
-from referrals.models import Binding, Identity, Member, Promoter
+from referrals.models import Identity, Member, Promoter
 from tests.commissions.builders import (
     amounts,
+    bind,
     make_attributed,
     make_chain,
     make_plan,
@@ -95,8 +96,9 @@ def suspended() -> Order:
 
 
 def bound_later() -> Order:
-    order = make_attributed(make_chain(1), 10_000)
-    Binding.objects.update(started_at=AT + timedelta(seconds=1))
+    order, promoter = make_attributed([], 10_000), make_chain(1)[0]
+    binding = bind(order.member, promoter, AT + timedelta(seconds=1))
+    Order.objects.filter(pk=order.pk).update(promoter_1=promoter, binding=binding)
     return order
 
 

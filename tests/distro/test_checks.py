@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from django.conf import settings as known
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
@@ -84,6 +85,12 @@ def test_a_good_combination_is_let_through(settings: Any, base: dict[str, Any]) 
         (DEVELOPMENT, {"FIELD_KEYS": ["1:c2hvcnQ="]}, ["distro.E010"]),
         (DEVELOPMENT, {"FIELD_KEYS": ["1:not base64"]}, ["distro.E010"]),
         (DEVELOPMENT, {"BLIND_INDEX_KEY": "c2hvcnQ="}, ["distro.E010"]),
+        (DEVELOPMENT, {"SIGNAL_KEYS": [f"2:{KEY}", f"1:{KEY}"]}, []),
+        (DEVELOPMENT, {"SIGNAL_KEYS": [f"1:{KEY}", f"1:{KEY}"]}, ["distro.E013"]),
+        (DEVELOPMENT, {"SIGNAL_KEYS": [f":{KEY}"]}, ["distro.E013"]),
+        (DEVELOPMENT, {"SIGNAL_KEYS": [f"{'x' * 17}:{KEY}"]}, ["distro.E013"]),
+        (DEVELOPMENT, {"SIGNAL_KEYS": ["1:c2hvcnQ="]}, ["distro.E013"]),
+        (PRODUCTION, {"SIGNAL_KEYS": [f"1:{known.INSECURE_BLIND_INDEX_KEY}"]}, ["distro.E009"]),
         (PRODUCTION, {"WECHAT_SANDBOX": True}, ["distro.E001", "distro.E004"]),
         (PRODUCTION, {"DEMO_LOGINS": True}, ["distro.E002", "distro.E004"]),
         (PRODUCTION, {"DEMO_CLOCK": True}, ["distro.E003", "distro.E004"]),

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from distro.clock import BEIJING
+from distro.importing.reading import SURPLUS
 from orders.importing.parsing import parse
-from orders.importing.reading import SURPLUS
 from orders.importing.staging import StagedOrder
 from orders.services.importing import agree
 

@@ -11,9 +11,9 @@ import pytest
 from openpyxl import Workbook
 
 from distro.errors import DomainError
-from orders.errors_importing import ColumnMissing, ColumnTwice, FileEmpty, FileNotReadable
+from distro.importing.errors import ColumnMissing, ColumnTwice, FileEmpty, FileNotReadable
+from distro.importing.reading import SURPLUS, _cell, open_table
 from orders.importing.columns import COLUMNS
-from orders.importing.reading import SURPLUS, _cell, open_history
 
 TITLES = [column.title for column in COLUMNS]
 ROW = [
@@ -34,7 +34,7 @@ def csv_of(*rows: list[str]) -> str:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_three_encodings_are_read_and_named(tmp_path: Path, encoding: str) -> None:
-    with open_history(write(tmp_path, csv_of(TITLES, ROW), encoding)) as (found, rows):
+    with open_table(write(tmp_path, csv_of(TITLES, ROW), encoding), COLUMNS) as (found, rows):
         assert found == encoding
         [(line, cells)] = list(rows)
     assert (line, cells["product_name"], cells["quantity"]) == (2, "唱片", "2")
@@ -43,7 +43,7 @@ def test_three_encodings_are_read_and_named(tmp_path: Path, encoding: str) -> No
 def test_english_titles_other_columns_and_blank_lines_are_fine(tmp_path: Path) -> None:
     titles = [column.field for column in COLUMNS]
     text = csv_of([*titles, "remark"], [*ROW, "x"], [""] * 15, [*ROW[:3]])
-    with open_history(write(tmp_path, text)) as (_encoding, rows):
+    with open_table(write(tmp_path, text), COLUMNS) as (_encoding, rows):
         read = list(rows)
     assert [line for line, _cells in read] == [2, 4]
     assert read[1][1]["sku_code"] == ""
@@ -57,7 +57,7 @@ def test_a_workbook_reads_like_csv(tmp_path: Path) -> None:
                   *ROW[6:9], 2, 29.33, 0, 0.0, "P1"])  # fmt: skip
     path = tmp_path / "history.xlsx"
     book.save(path)
-    with open_history(path) as (found, rows):
+    with open_table(path, COLUMNS) as (found, rows):
         [(line, cells)] = list(rows)
     assert (found, line) == ("xlsx", 2)
     assert (cells["placed_at"], cells["completed_at"]) == ("2026-01-31 12:00:00", "")
@@ -77,7 +77,7 @@ def test_a_workbook_that_belies_its_size_is_read_whole(tmp_path: Path) -> None:
             copy.writestr(
                 name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', source.read(name))
             )
-    with open_history(path) as (_found, rows):
+    with open_table(path, COLUMNS) as (_found, rows):
         assert [cells["order_no"] for _line, cells in rows] == ["A-1", "A-1"]
 
 
@@ -92,7 +92,7 @@ def test_a_workbook_cut_in_the_middle_is_refused(tmp_path: Path) -> None:
         for name in source.namelist():
             text = source.read(name)
             copy.writestr(name, text[: len(text) * 2 // 3] if "sheet1" in name else text)
-    with pytest.raises(FileNotReadable), open_history(path) as (_found, rows):
+    with pytest.raises(FileNotReadable), open_table(path, COLUMNS) as (_found, rows):
         list(rows)
 
 
@@ -118,7 +118,7 @@ def test_a_number_of_a_workbook_is_written_as_it_is_or_to_be_refused(
 def test_cells_beyond_the_last_column_are_kept_apart(tmp_path: Path) -> None:
     blank = [" ", *[""] * 13]
     text = csv_of(TITLES, [*ROW, "x"], [*ROW, " ", ""], blank)
-    with open_history(write(tmp_path, text)) as (_encoding, rows):
+    with open_table(write(tmp_path, text), COLUMNS) as (_encoding, rows):
         assert [cells[SURPLUS] for _line, cells in rows] == ["x", ""]
 
 
@@ -137,13 +137,16 @@ def test_cells_beyond_the_last_column_are_kept_apart(tmp_path: Path) -> None:
 def test_what_is_no_history_is_refused(
     tmp_path: Path, text: str, encoding: str, refusal: type[DomainError]
 ) -> None:
-    with pytest.raises(refusal), open_history(write(tmp_path, text, encoding)) as (_found, rows):
+    with (
+        pytest.raises(refusal),
+        open_table(write(tmp_path, text, encoding), COLUMNS) as (_found, rows),
+    ):
         list(rows)
 
 
 def test_every_missing_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, csv_of(TITLES[3:], ROW[3:]))
-    with pytest.raises(ColumnMissing) as refused, open_history(path):
+    with pytest.raises(ColumnMissing) as refused, open_table(path, COLUMNS):
         pass
     assert refused.value.field == "order_no"
     for title in TITLES[:3]:
@@ -153,18 +156,18 @@ def test_every_missing_column_is_named(tmp_path: Path) -> None:
 def test_bytes_of_no_encoding_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_bytes(csv_of(TITLES).encode() + b"\xff\xfe\x80\xff\r\n")
-    with pytest.raises(FileNotReadable), open_history(path):
+    with pytest.raises(FileNotReadable), open_table(path, COLUMNS):
         pass
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "nothing.xlsx"])
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FileNotReadable), open_history(tmp_path / name):
+    with pytest.raises(FileNotReadable), open_table(tmp_path / name, COLUMNS):
         pass
 
 
 def test_a_workbook_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.xlsx"
     path.write_text("订单号", encoding="utf-8")
-    with pytest.raises(FileNotReadable), open_history(path):
+    with pytest.raises(FileNotReadable), open_table(path, COLUMNS):
         pass

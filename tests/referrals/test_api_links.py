@@ -204,18 +204,18 @@ def test_a_free_customer_reads_that_he_is_bound_to_nobody(as_member: Any) -> Non
     [
         (
             {"binding_mode": "first_touch", "binding_days": 90, "protection_days": 30},
-            "Bound to 李** since 2026-11-02 because of the first share link that was opened "
-            "(Poster); protected until 2026-12-02, ends on 2027-01-31.",
+            "Bound to 李** because of the first touch on 2026-11-02 (Poster, code %s); "
+            "protected until 2026-12-02, ends on 2027-01-31.",
         ),
         (
             {"binding_mode": "last_touch", "binding_days": None, "protection_days": 30},
-            "Bound to 李** since 2026-11-02 because of the last share link that was opened "
-            "(Poster); protected until 2026-12-02, without an end.",
+            "Bound to 李** because of the last touch on 2026-11-02 (Poster, code %s); "
+            "protected until 2026-12-02, without an end.",
         ),
         (
             {"binding_mode": "last_touch", "binding_days": 90, "protection_days": 0},
-            "Bound to 李** since 2026-11-02 because of the last share link that was opened "
-            "(Poster); not protected, ends on 2027-01-31.",
+            "Bound to 李** because of the last touch on 2026-11-02 (Poster, code %s); "
+            "not protected, ends on 2027-01-31.",
         ),
     ],
 )
@@ -232,4 +232,4 @@ def test_a_binding_is_explained_in_one_sentence(
     )
     data = api.get("me/binding").json()
     assert (data["bound"], data["promoter"]) == (True, "李**")
-    assert data["explanation"] == sentence
+    assert data["explanation"] == sentence % code

@@ -6,13 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from referrals.models import AgreementAcceptance, Application, Binding, Identity, Promoter
 from referrals.services.promoters import reject_application
 from tests.factories import make_agreement, make_member, make_policy, make_promoter
-from tests.referrals.queries import own
 
 pytestmark = pytest.mark.django_db
 
@@ -124,11 +121,11 @@ def test_a_promoter_sees_his_numbers_and_a_masked_upline(as_member: Any, at: dat
     for days in (1, None):
         end = at + timedelta(days=days) if days else None
         Binding.objects.create(
-            member=make_member(), promoter=promoter, mode="manual", started_at=at,
+            member=make_member(), promoter=promoter, mode="first_touch", started_at=at,
             expires_at=end, made_by="test",
         )  # fmt: skip
     Binding.objects.create(
-        member=make_member(), promoter=promoter, mode="manual", started_at=at,
+        member=make_member(), promoter=promoter, mode="first_touch", started_at=at,
         ended_at=at, end_reason="staff", made_by="test",
     )  # fmt: skip
     make_promoter(make_promoter(promoter))
@@ -140,39 +137,6 @@ def test_a_promoter_sees_his_numbers_and_a_masked_upline(as_member: Any, at: dat
 def test_a_suspended_promoter_is_told_so(as_member: Any) -> None:
     promoter = make_promoter(status="suspended")
     assert as_member(promoter.member).get("promoter").json()["state"] == "suspended"
-
-
-# --- Team -----------------------------------------------------------------------------------
-
-
-def test_the_direct_team_is_shown_masked_and_paged(as_member: Any, at: datetime) -> None:
-    me = make_promoter()
-    team = [
-        make_promoter(me, member=make_member(nickname=f"{n}小明"), at=at + timedelta(hours=n))
-        for n in range(5)
-    ]
-    make_promoter(team[4])
-    make_promoter()
-    api = as_member(me.member)
-    first = api.get("promoter/team", limit=3).json()
-    rest = api.get("promoter/team", limit=3, cursor=first["next"]).json()
-    rows = first["results"] + rest["results"]
-    assert [row["name"] for row in rows] == ["4**", "3**", "2**", "1**", "0**"]
-    assert [row["direct_team"] for row in rows] == [1, 0, 0, 0, 0]
-    for member in (node.member for node in team):
-        assert member.no not in str(rows)
-        assert member.nickname not in str(rows)
-
-
-@pytest.mark.parametrize("size", [1, 15])
-def test_a_team_takes_the_same_number_of_queries_at_any_size(as_member: Any, size: int) -> None:
-    me = make_promoter()
-    for _ in range(size):
-        make_promoter(make_promoter(me))
-    api = as_member(me.member)
-    with CaptureQueriesContext(connection) as queries:
-        assert len(api.get("promoter/team").json()["results"]) == size
-    assert len(own(queries)) == 3  # token, promoter, team
 
 
 # --- Identity -------------------------------------------------------------------------------

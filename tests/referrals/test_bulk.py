@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distro.triggers import drop_triggers
 from referrals import bulk
+from referrals.bulk import placing
+from referrals.errors_tree import TreeHasCycle
 from referrals.models import Promoter
 from referrals.proofs import tree_faults
 from referrals.rules import labels
@@ -154,28 +157,48 @@ def test_placing_takes_at_most_an_eighth_of_the_free_tail() -> None:
     assert labels.step_of_placement(used_to=0, rght=8 * 23 + labels.FREE, nodes=1) is None
 
 
-def test_a_tree_without_room_is_relabelled_and_stays_right() -> None:
-    node = make_promoter()
-    for _ in range(40):  # a chain, placed one by one, is the worst case
-        node = make_promoter(node)
-        assert bulk.place_pending(at=AT) == 1
-    assert not Promoter.objects.filter(pending=True).exists()
-    assert not faults()
-
-
-def test_newcomers_of_a_large_full_tree_wait_and_are_read_rightly(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bulk, "RELABELLED_AT_ONCE", 0)
+def full_chain(at: datetime) -> list[Promoter]:
+    """Return a chain, placed one by one, whose last ones found no room."""
     chain = [make_promoter()]
     for _ in range(40):
         chain.append(make_promoter(chain[-1]))
-        bulk.place_pending(at=AT)
+        bulk.place_pending(at=at)
+    return chain
+
+
+def test_where_there_is_no_room_the_team_around_is_relabelled() -> None:
+    chain = full_chain(AT)
+    assert not Promoter.objects.filter(pending=True).exists()
+    assert not faults()
+    assert [node.get_descendant_count() for node in chain] == list(range(40, -1, -1))
+
+
+def test_making_room_leaves_the_rest_of_the_tree_alone() -> None:
+    root = make_promoter()
+    others = [make_promoter(root) for _ in range(5)]
+    bulk.place_pending(at=AT)
+    before = list(Promoter.objects.filter(pk__in=[o.pk for o in others[1:]]).values())
+    node = others[0]
+    for _ in range(12):
+        node = make_promoter(node)
+        assert bulk.place_pending(at=AT) == 1
+    assert list(Promoter.objects.filter(pk__in=[o.pk for o in others[1:]]).values()) == before
+    assert not faults()
+
+
+def test_a_very_large_team_without_room_waits_for_the_night_and_is_read_rightly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placing, "RELABELLED_BY_DAY", 0)
+    chain = full_chain(AT)
     assert Promoter.objects.filter(pending=True).exists()
     assert not faults()
     counts = [node.get_descendant_count() for node in chain]
     assert counts == list(range(40, -1, -1))
-    assert bulk.rebuild_labels() == 41
+    waiting = Promoter.objects.filter(pending=True).count()
+    assert bulk.place_pending(at=AT) == 0
+    night = AT + timedelta(hours=16)  # two in the morning
+    assert bulk.place_pending(at=night) == waiting
     assert not Promoter.objects.filter(pending=True).exists()
     assert not faults()
 
@@ -183,26 +206,71 @@ def test_newcomers_of_a_large_full_tree_wait_and_are_read_rightly(
 def test_more_newcomers_than_one_transaction_takes_are_all_placed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bulk, "PLACED_AT_ONCE", 3)
-    monkeypatch.setattr(bulk, "WRITTEN_AT_ONCE", 2)
+    monkeypatch.setattr(placing, "PLACED_AT_ONCE", 3)
     grow({0: None} | dict.fromkeys(range(1, 9), 0))
     assert bulk.place_pending(at=AT) == 8
-    assert bulk.rebuild_labels() == 9
+    assert not faults()
+
+
+# --- Relabelling ----------------------------------------------------------------------------
+
+
+def test_relabelling_writes_the_rows_that_change_and_no_other() -> None:
+    made = grow({0: None, 1: 0, 2: 0, 3: 1, 4: None})
+    assert bulk.rebuild_labels() == 3
+    assert not Promoter.objects.filter(pending=True).exists()
+    assert bulk.rebuild_labels() == 0
+    make_promoter(made[2])  # the last of his tree: nobody comes after him
+    assert bulk.rebuild_labels() == 2
     assert not faults()
 
 
 def test_relabelling_one_tree_leaves_the_others() -> None:
     made = grow({0: None, 1: 0, 2: None, 3: 2})
-    assert bulk.rebuild_labels(trees=[made[0].tree_id]) == 2
+    assert bulk.rebuild_labels(trees=[made[0].tree_id]) == 1
     assert not Promoter.objects.get(pk=made[1].pk).pending
     assert Promoter.objects.get(pk=made[3].pk).pending
+    assert bulk.rebuild_labels(trees=[made[3].pk]) == 0  # no root, no tree
     assert not faults()
+
+
+def test_parents_in_a_circle_are_refused_and_nothing_is_written() -> None:
+    made = grow({0: None, 1: 0, 2: 1})
+    drop_triggers(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE referrals_promoter SET parent_id = %s, upline_1_id = %s WHERE id = %s",
+            [made[2].pk, made[2].pk, made[1].pk],
+        )
+    before = list(Promoter.objects.order_by("pk").values())
+    with pytest.raises(TreeHasCycle):
+        bulk.rebuild_labels()
+    assert list(Promoter.objects.order_by("pk").values()) == before
+
+
+# --- Rules ----------------------------------------------------------------------------------
 
 
 def test_a_deep_chain_needs_no_recursion() -> None:
     chain = {node: [node + 1] for node in range(20_000)}
-    laid = list(labels.lay_out([0], chain, first=1, step=1, level=0))
-    assert (len(laid), laid[-1]) == (20_001, labels.Label(0, 1, 2 * 20_001, 0))
+    forest = labels.in_tree_order([0], chain)
+    assert (forest.sizes[0], forest.depths[-1]) == (20_001, 20_000)
+    facts = {"tree": 7, "first": 1, "step": 1, "level": 3}
+    laid = list(labels.lay_out(forest, 0, 20_001, **facts))
+    assert laid[0] == labels.Place(node=0, tree=7, lft=1, rght=2 * 20_001, level=3)
+    assert laid[-1] == labels.Place(20_000, 7, 20_001, 20_002, 20_003)
+
+
+def test_trees_side_by_side_are_laid_out_in_the_order_given() -> None:
+    forest = labels.in_tree_order([5, 1], {1: [2, 3], 3: [4]})
+    assert list(forest.nodes) == [5, 1, 2, 3, 4]
+    assert list(forest.depths) == [0, 0, 1, 1, 2]
+    assert list(forest.sizes) == [1, 4, 1, 2, 1]
+    assert list(forest.tops()) == [0, 1]
+    laid = labels.lay_out(forest, 0, 5, tree=9, first=10, step=10, level=1)
+    assert [(x.node, x.lft, x.rght, x.level) for x in laid] == [
+        (5, 10, 20, 1), (1, 30, 100, 1), (2, 40, 50, 2), (3, 60, 90, 2), (4, 70, 80, 3),
+    ]  # fmt: skip
 
 
 def test_a_relabelled_tree_of_any_size_fits() -> None:

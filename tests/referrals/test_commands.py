@@ -10,7 +10,8 @@ from django.db import connection
 
 from distro.triggers import drop_triggers
 from referrals.bulk import place_pending
-from referrals.models import Promoter
+from referrals.models import Promoter, TreeGate
+from referrals.proofs import FAULTS_MAX, tree_faults
 from tests.factories import AT, make_promoter
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,7 @@ FAULTS = {
     "it is in another tree": "tree_id = {other} WHERE id = {deep}",
     "upline_2 is not": "upline_2_id = {two} WHERE id = {deep}",
     "upline_3 is not": "upline_3_id = {two} WHERE id = {newer}",
+    "it is in a circle": "upline_1_id = {deep}, parent_id = {deep} WHERE id = {one}",
     "the interval is empty": "rght = lft WHERE id = {deep}",
     "it has a place below a parent that has none": "pending = FALSE WHERE id = {newer}",
     "a newcomer is not at its parent's point": "lft = lft - 9 WHERE id = {new}",
@@ -64,12 +66,27 @@ def test_a_planted_fault_is_found(tree: dict[str, int], fault: str, change: str)
     assert fault in out.getvalue()
 
 
+def test_a_gate_that_was_left_open_is_found(tree: dict[str, int]) -> None:
+    TreeGate.objects.create(pk=1)
+    with pytest.raises(CommandError):
+        check()
+
+
+def test_at_most_a_hundred_faults_of_a_kind_are_named(tree: dict[str, int]) -> None:
+    root = Promoter.objects.get(pk=tree["root"])
+    for _ in range(110):
+        make_promoter(root)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE referrals_promoter SET lft = lft - 1 WHERE pending")
+    assert len(list(tree_faults())) == FAULTS_MAX
+
+
 def test_a_right_tree_is_clean(tree: dict[str, int]) -> None:
-    assert check() == "tree: 7 promoters, 2 roots, 2 pending, 0 faults\n"
+    assert check() == "tree: 7 promoters, 2 roots, 2 pending, 4 levels, 0 faults\n"
 
 
 def test_an_empty_tree_is_clean() -> None:
-    assert check() == "tree: 0 promoters, 0 roots, 0 pending, 0 faults\n"
+    assert check() == "tree: 0 promoters, 0 roots, 0 pending, 0 levels, 0 faults\n"
 
 
 def test_relabelling_repairs_labels_depth_and_tree(tree: dict[str, int]) -> None:
@@ -78,11 +95,13 @@ def test_relabelling_repairs_labels_depth_and_tree(tree: dict[str, int]) -> None
     out = StringIO()
     call_command("rebuild_tree", stdout=out)
     assert out.getvalue() == "tree: 7 promoters relabelled\n"
-    assert check() == "tree: 7 promoters, 2 roots, 0 pending, 0 faults\n"
+    assert check() == "tree: 7 promoters, 2 roots, 0 pending, 4 levels, 0 faults\n"
 
 
 def test_one_tree_is_relabelled_alone(tree: dict[str, int]) -> None:
     out = StringIO()
+    late = make_promoter(Promoter.objects.get(pk=tree["other"]))
     call_command("rebuild_tree", "--tree", str(tree["other"]), stdout=out)
     assert out.getvalue() == "tree: 1 promoters relabelled\n"
+    assert not Promoter.objects.get(pk=late.pk).pending
     assert Promoter.objects.filter(pending=True).count() == 2

@@ -14,7 +14,13 @@ MODES = ["first_touch", "last_touch", "register_only"]
 
 
 def touched(mode: str, **kw: object) -> Touched:
-    facts = {"promoter_id": 7, "current": None, "has_ordered": False, "registering": False}
+    facts = {
+        "promoter_id": 7,
+        "current": None,
+        "has_ordered": False,
+        "registering": False,
+        "employee_code": False,
+    }
     return decide(mode=mode, at=AT, **facts | kw)  # type: ignore[arg-type]
 
 
@@ -63,6 +69,16 @@ def test_a_bound_customer_moves_only_by_last_touch_and_unprotected(
     mode: str, current: Current, outcome: Touched
 ) -> None:
     assert touched(mode, current=current) == outcome
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("registering", [True, False])
+@pytest.mark.parametrize("current", [None, Current(8, None), Current(8, EARLIER)])
+def test_an_employees_code_never_binds(
+    mode: str, registering: bool, current: Current | None
+) -> None:
+    found = touched(mode, employee_code=True, registering=registering, current=current)
+    assert found == Touched.EMPLOYEE_CODE
 
 
 @pytest.mark.parametrize(

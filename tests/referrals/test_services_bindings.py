@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,12 +24,12 @@ from referrals.errors import (
 from referrals.models import Binding, Identity, Member, Promoter, Visit
 from referrals.services.bindings import (
     ImportedBinding,
-    bind_by_staff,
-    end_binding,
+    end_some_bindings,
     ensure_bindings,
     expire_bindings,
     touch,
 )
+from referrals.services.bindings_staff import bind_by_staff, end_binding
 from referrals.signals import binding_ended, member_bound
 from tests.factories import make_link, make_member, make_policy, make_promoter
 
@@ -233,10 +234,14 @@ def test_staff_refusals_write_nothing(at: datetime) -> None:
 def test_staff_binds_anew_with_a_reason(at: datetime) -> None:
     customer, old, new = make_member(), make_promoter(), make_promoter()
     staff_binds(customer, old, at)
-    binding = staff_binds(customer, new, at + DAY, reason="complaint 7")
+    later = at + 30 * DAY  # when the protection is over
+    binding = staff_binds(customer, new, later, reason="complaint 7")
     assert (binding.mode, binding.made_by, binding.reason) == ("manual", "staff:1", "complaint 7")
-    assert binding.started_at == at + DAY
-    assert Binding.objects.get(promoter=old).end_reason == "rebound"
+    assert binding.started_at == later
+    ended = Binding.objects.get(promoter=old)
+    assert (ended.end_reason, ended.ended_by, ended.end_note) == (
+        "rebound", "staff:1", "complaint 7",
+    )  # fmt: skip
 
 
 def test_staff_ends_a_binding_once(at: datetime) -> None:
@@ -244,6 +249,7 @@ def test_staff_ends_a_binding_once(at: datetime) -> None:
     end_binding(binding_id=binding.pk, reason="mistake", by=STAFF, at=at + DAY)
     binding.refresh_from_db()
     assert (binding.end_reason, binding.ended_at) == ("staff", at + DAY)
+    assert (binding.ended_by, binding.end_note) == ("staff:1", "mistake")
     with pytest.raises(NotFound):
         end_binding(binding_id=binding.pk, reason="again", by=STAFF, at=at + 2 * DAY)
 
@@ -261,14 +267,35 @@ def test_the_job_ends_what_is_due_and_nothing_else(at: datetime, facts: list[Any
     assert expire_bindings(at=at + 10 * DAY) == 0
     ended = Binding.objects.get(member=due)
     assert (ended.ended_at, ended.end_reason) == (at + 10 * DAY, "expired")
+    assert ended.ended_by == "system:0"
     assert facts[-1][:2] == ("binding_ended", due.pk)
+
+
+def test_a_promoter_who_leaves_loses_his_customers_a_batch_at_a_time(
+    at: datetime, facts: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("referrals.services.bindings.ENDED_AT_ONCE", 2)
+    promoter, other = make_promoter(), make_promoter()
+    mine = [bind(make_member(), promoter, at) for _ in range(3)]
+    bind(make_member(), other, at)
+    leave = partial(
+        end_some_bindings, promoter_id=promoter.pk, why=Binding.EndReason.CLOSED, note="quit",
+        by=STAFF, at=at + DAY,
+    )  # fmt: skip
+    assert [leave(), leave(), leave()] == [2, 1, 0]
+    ended = Binding.objects.filter(pk__in=[binding.pk for binding in mine])
+    assert set(ended.values_list("end_reason", "ended_by", "end_note")) == {
+        ("closed", "staff:1", "quit")
+    }
+    assert Binding.objects.get(ended_at=None).promoter == other
+    assert [name for name, *_ in facts] == ["binding_ended"] * 3
 
 
 # --- Attribution ----------------------------------------------------------------------------
 
 
 def bind(customer: Member, promoter: Promoter, at: datetime, **kw: Any) -> Binding:
-    fields = {"mode": "manual", "started_at": at, "made_by": "test"}
+    fields = {"mode": "first_touch", "started_at": at, "made_by": "test"}
     return Binding.objects.create(member=customer, promoter=promoter, **fields | kw)
 
 
@@ -290,7 +317,7 @@ def test_an_order_is_attributed_to_the_promoter_and_two_uplines(
     d = make_promoter(c)
     customer = make_member()
     binding = bind(customer, d, at)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         found = selectors.attribution_of(customer.pk, at=at)
     assert found == selectors.Attribution(d.pk, c.pk, b.pk, binding.pk)
     with django_assert_num_queries(1):

@@ -111,12 +111,12 @@ def test_an_own_code_is_reported_and_binds_nobody(at: datetime) -> None:
     assert not Binding.objects.exists()
 
 
-def test_a_new_account_of_the_owner_himself_is_not_brought_by_him(at: datetime) -> None:
+def test_the_owner_who_comes_with_another_openid_is_not_brought_by_himself(at: datetime) -> None:
     owner = make_promoter(member=make_member(unionid="u-1")).member
     result = log_in(at, unionid="u-1", link_code=make_link(owner).code)
     assert result.link_error is not None
-    assert (result.link_error.code, result.created) == ("own_code", True)
-    assert result.member.inviter_id is None
+    assert (result.link_error.code, result.created) == ("own_code", False)
+    assert (result.member, result.member.inviter_id) == (owner, None)
     assert not Binding.objects.exists()
 
 

@@ -10,9 +10,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from distro import outbox
 from distro.actors import SYSTEM, Actor
 from distro.errors import DomainError, IllegalTransition
-from distro.models import StateChange
+from distro.models import OutboxMessage, StateChange
 from distro.triggers import drop_triggers
 from referrals import selectors
 from referrals.errors import (
@@ -26,11 +27,13 @@ from referrals.errors import (
     NoAgreement,
     ReasonMissing,
 )
+from referrals.errors_joining import OwnOtherAccount
 from referrals.models import (
     Agreement,
     AgreementAcceptance,
     Application,
     Binding,
+    Identity,
     Member,
     Message,
     Promoter,
@@ -52,7 +55,6 @@ from referrals.services.promoters import (
 )
 from referrals.signals import promoter_approved, promoter_changed
 from tests.factories import make_agreement, make_member, make_policy, make_promoter
-from tests.referrals.queries import own
 
 pytestmark = pytest.mark.django_db
 
@@ -68,7 +70,7 @@ def apply(
     member: Member, at: datetime, agreement: Agreement | None = None, **kw: Any
 ) -> Application:
     agreement = agreement or selectors.current_agreement(at)
-    facts = {"agreement_id": agreement.pk, "body_sha256": agreement.body_sha256}
+    facts: dict[str, Any] = {"agreement_id": agreement.pk, "body_sha256": agreement.body_sha256}
     return apply_to_promote(member=member, evidence=EVIDENCE, note="hello", at=at, **facts | kw)
 
 
@@ -188,6 +190,8 @@ def test_with_review_an_application_waits_and_is_approved_by_staff(
     assert facts == [("promoter_approved", promoter.pk)]
     step = StateChange.objects.get()
     assert (step.to_status, step.actor_kind, step.actor_id) == ("approved", "staff", 1)
+    assert not Message.objects.exists()  # told after the commit
+    outbox.deliver(at=at + DAY)
     assert Message.objects.get(member=member).kind == "promoter"
 
 
@@ -217,7 +221,7 @@ def test_the_upline_is_the_promoter_of_the_binding(at: datetime) -> None:
     inviter, bound_to = make_promoter(), make_promoter()
     member = make_member(inviter=inviter.member)
     Binding.objects.create(
-        member=member, promoter=bound_to, mode="manual", started_at=at, made_by="test"
+        member=member, promoter=bound_to, mode="first_touch", started_at=at, made_by="test"
     )
     application = apply(member, at)
     promoter = approve_application(application_id=application.pk, by=STAFF, at=at)
@@ -229,7 +233,7 @@ def test_the_upline_is_the_promoter_of_the_binding(at: datetime) -> None:
     [({}, True), ({"status": "suspended"}, True), ({"status": "closed"}, False)],
 )
 def test_else_the_upline_is_the_inviter_unless_closed(
-    at: datetime, change: dict[str, str], below: bool
+    at: datetime, change: dict[str, Any], below: bool
 ) -> None:
     make_agreement()
     inviter = make_promoter(**change)
@@ -237,11 +241,46 @@ def test_else_the_upline_is_the_inviter_unless_closed(
     assert application.parent_id == (inviter.pk if below else None)
 
 
-def test_nobody_is_below_his_own_second_account(at: datetime) -> None:
+@pytest.mark.parametrize("same", ["phone", "unionid", "identity"])
+@pytest.mark.parametrize("status", ["active", "suspended"])
+def test_nobody_becomes_a_promoter_with_a_second_account(
+    at: datetime, same: str, status: str
+) -> None:
     make_agreement()
-    inviter = make_promoter(member=make_member(phone_index="p"))
-    application = apply(make_member(inviter=inviter.member, phone_index="p"), at)
+    marks = {"phone": {"phone_index": "p"}, "unionid": {"unionid": "u"}}.get(same, {})
+    first, second = make_member(**marks), make_member(**marks)
+    make_promoter(member=first, status=status)
+    if same == "identity":
+        for n, member in enumerate((first, second)):
+            state = "pending" if n else "verified"
+            Identity.objects.create(
+                member=member, name="x", id_number="y", id_index="i", submitted_at=at, status=state
+            )
+    before = rows()
+    with pytest.raises(OwnOtherAccount):
+        apply(second, at)
+    assert rows() == before
+
+
+def test_who_closed_his_first_account_may_begin_anew_and_not_below_himself(at: datetime) -> None:
+    make_agreement()
+    old = make_promoter(member=make_member(phone_index="p"), status="closed")
+    application = apply(make_member(inviter=old.member, phone_index="p"), at)
     assert application.parent_id is None
+
+
+def test_an_upline_closed_while_one_waited_is_no_upline(at: datetime) -> None:
+    make_agreement()
+    inviter = make_promoter()
+    application = apply(make_member(inviter=inviter.member), at)
+    assert application.parent_id == inviter.pk
+    bulk_close(inviter)
+    promoter = approve_application(application_id=application.pk, by=STAFF, at=at)
+    assert promoter.parent_id is None
+
+
+def bulk_close(promoter: Promoter) -> None:
+    Promoter.objects.filter(pk=promoter.pk).update(status="closed")
 
 
 def test_an_inviter_who_is_no_promoter_is_no_upline(at: datetime) -> None:
@@ -251,16 +290,24 @@ def test_an_inviter_who_is_no_promoter_is_no_upline(at: datetime) -> None:
     assert (promoter.parent_id, promoter.tree_id) == (None, promoter.pk)
 
 
-def test_an_approval_takes_few_queries_in_any_tree(at: datetime) -> None:
+@pytest.mark.parametrize("has_upline", [True, False])
+def test_an_approval_as_a_whole_takes_eight_statements_in_any_tree(
+    at: datetime, has_upline: bool
+) -> None:
+    """Agreement, history, facts with all who hear them, savepoints: BEGIN and COMMIT too."""
     make_agreement()
     parent = make_promoter()
     for _ in range(10):
         make_promoter(parent)
-    application = apply(make_member(inviter=parent.member), at)
+    member = make_member(inviter=parent.member if has_upline else None)
+    application = apply(member, at)
     with CaptureQueriesContext(connection) as queries:
         approve_application(application_id=application.pk, by=STAFF, at=at)
-    ours = own(queries)
-    assert len(ours) <= 11, "\n".join(ours)
+    statements = [query["sql"] for query in queries]
+    roots_of_sqlite = 0 if has_upline or connection.vendor == "postgresql" else 1
+    assert len(statements) <= 8 + roots_of_sqlite, "\n".join(statements)
+    waiting = OutboxMessage.objects.filter(topic="fact", delivered_at=None)
+    assert {row.payload["fact"] for row in waiting} == {"promoter_approved"}
 
 
 # --- Evidence -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count, Max, Q
 
 from referrals.models import Promoter
 from referrals.proofs import tree_faults
@@ -17,14 +18,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print one line per fault and the totals."""
-        faults = list(tree_faults())
-        for fault in faults:
+        faults = 0
+        for fault in tree_faults():
+            faults += 1
             self.stdout.write(fault)
-        promoters = Promoter.objects.count()
-        trees = Promoter.objects.filter(parent=None).count()
-        pending = Promoter.objects.filter(pending=True).count()
+        counts = Promoter.objects.order_by().aggregate(
+            promoters=Count("pk"),
+            roots=Count("pk", filter=Q(parent=None)),
+            pending=Count("pk", filter=Q(pending=True)),
+            deepest=Max("level"),
+        )
         self.stdout.write(
-            f"tree: {promoters} promoters, {trees} roots, {pending} pending, {len(faults)} faults"
+            "tree: {promoters} promoters, {roots} roots, {pending} pending, {levels} levels, "
+            "{faults} faults".format(
+                **counts,
+                levels=0 if counts["deepest"] is None else counts["deepest"] + 1,
+                faults=faults,
+            )
         )
         if faults:
-            raise CommandError(f"{len(faults)} faults")
+            raise CommandError(f"{faults} faults")
