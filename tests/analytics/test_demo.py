@@ -26,6 +26,8 @@ from referrals.rules.people import normal_id_number
 from tests.analytics.demo_world import SHORT, load_demo
 from tests.factories import make_member
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def demo(settings):

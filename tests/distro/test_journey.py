@@ -12,6 +12,8 @@ from distro.wechat.config import forget_config
 from referrals.rules.people import normal_id_number
 from tests.analytics.demo_world import TINY, load_demo, ticking
 
+pytestmark = pytest.mark.once
+
 
 def test_the_journey_counts_by_itself():
     assert commission(5_290, 500) == 264
