@@ -19,16 +19,23 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
 }
 
+POSTGRES = "django.db.backends.postgresql"
+KEPT_AFTER = 2  # runs of a statement of `distro.prepared` before its plan is kept
+
 
 def database_of_site(default: Path) -> dict[str, Any]:
     """Describe the database of DATABASE_URL, else the SQLite file `default`."""
     url = env_str("DATABASE_URL", "")
     if not url:
         return _sqlite(default)
+    database = dj_database_url.parse(url, conn_health_checks=True)
+    pooled = env_bool("PGBOUNCER", default=False)
+    if not pooled and database["ENGINE"] == POSTGRES:
+        database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", KEPT_AFTER)
     return {
-        **dj_database_url.parse(url, conn_health_checks=True),
+        **database,
         "CONN_MAX_AGE": env_int("CONN_MAX_AGE", 60),  # seconds
-        "DISABLE_SERVER_SIDE_CURSORS": env_bool("PGBOUNCER", default=False),
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
     }
 
 
@@ -49,7 +56,7 @@ def database_of_tests(folder: Path) -> dict[str, Any]:
         os.environ["TEST_DATABASE_URL"] = start_postgres()
     database = dj_database_url.parse(env_str("TEST_DATABASE_URL"))
     # A test base need not outlive a power cut; locks and isolation are what they always are.
-    options = {"options": "-c synchronous_commit=off"}
+    options = {"options": "-c synchronous_commit=off", "prepare_threshold": KEPT_AFTER}
     return {**database, "OPTIONS": options, "TEST": {"NAME": f"test_distro_{run}"}}
 
 

@@ -5,6 +5,7 @@ Every message is sent at least once; its handler must bear a repeat.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from distro import clock
 from distro.errors import brief
 from distro.locks import require_transaction
 from distro.models import OutboxMessage
+from distro.prepared import keeping_plans
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,12 @@ KEPT = timedelta(days=30)
 
 handlers: dict[str, Handler] = {}
 
+# Written with every fact that is heard later: shorter than the ORM's way to the same row.
+PUT = """
+    INSERT INTO distro_outboxmessage (topic, key, payload, attempts, error, created_at, next_at)
+    VALUES (%s, %s, %s, 0, '', %s, %s) ON CONFLICT DO NOTHING
+"""
+
 
 def put(topic: str, key: str, payload: dict[str, Any]) -> None:
     """Write a message with the work of this transaction; a key that is already there is ignored.
@@ -37,9 +45,9 @@ def put(topic: str, key: str, payload: dict[str, Any]) -> None:
     key: names the cause, for instance "paid:17". payload: ids, no personal data.
     """
     require_transaction("put()")
-    at = clock.now()
-    message = OutboxMessage(topic=topic, key=key, payload=payload, created_at=at, next_at=at)
-    OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+    at = connection.ops.adapt_datetimefield_value(clock.now())
+    with keeping_plans() as cursor:
+        cursor.execute(PUT, [topic, key, json.dumps(payload), at, at])
     if not any(waiting[1] is kick for waiting in connection.run_on_commit):
         transaction.on_commit(kick, robust=True)
 

@@ -67,11 +67,16 @@ def live_token(token: str, *, at: datetime) -> MemberToken | None:
 
 def refuse_inactive(member: Member) -> None:
     """Raise MemberBlocked, MemberClosed or AccountMerged."""
-    if member.status == Member.Status.BLOCKED:
+    refuse_status(member.status)
+
+
+def refuse_status(status: str) -> None:
+    """Raise MemberBlocked, MemberClosed or AccountMerged for a member of this status."""
+    if status == Member.Status.BLOCKED:
         raise MemberBlocked
-    if member.status == Member.Status.CLOSED:
+    if status == Member.Status.CLOSED:
         raise MemberClosed
-    if member.status == Member.Status.MERGED:
+    if status == Member.Status.MERGED:
         raise AccountMerged
 
 

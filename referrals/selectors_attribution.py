@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from distro.prepared import keeping_plans
 from referrals.models import Promoter
 from referrals.rules.people import Person
 
@@ -57,7 +58,7 @@ def attribution_of(member_id: int, *, at: datetime) -> Attribution:
     a moment before it is ended.
     """
     moment = connection.ops.adapt_datetimefield_value(at)
-    with connection.cursor() as cursor:
+    with keeping_plans() as cursor:
         cursor.execute(CHAIN, [member_id, moment, moment])
         rows = sorted(cursor.fetchall())  # by level, which is unique
     if not rows:

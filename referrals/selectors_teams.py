@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import connection
 from django.db.models import Exists, F, QuerySet
 
+from distro.prepared import keeping_plans
 from referrals.models import Promoter
 from referrals.models.tree import below
 
@@ -57,7 +57,7 @@ def read_team(
 
 def team_count(promoter_id: int) -> int:
     """Count everybody below a promoter; of a labelled one from the index alone."""
-    with connection.cursor() as cursor:
+    with keeping_plans() as cursor:
         cursor.execute(COUNT, [promoter_id])
         row = cursor.fetchone()
     if row is None:

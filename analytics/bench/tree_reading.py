@@ -31,6 +31,7 @@ RECURSIVE = """
 
 def figures(world: World, sizes: Sizes) -> Iterator[Figure]:
     """Count teams that newcomers are in, against a walk along the parents; read an upline."""
+    world.tidy()
     with world.here():
         for size, bar in zip(sizes.teams, sizes.team_bars):
             head = world.head(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from analytics.bench.figures import Figure, at_least, at_most, ratio
 from analytics.bench.sizes import Sizes
@@ -12,7 +13,7 @@ from analytics.bench.world import World, join
 from analytics.bench.writers import Writers
 from referrals.proofs import tree_faults
 
-SAVES = 2  # of each process in a batch
+save_in_turn = partial(save_stock, locked=True)
 
 
 def figures(ten: World, sizes: Sizes) -> Iterator[Figure]:
@@ -21,10 +22,10 @@ def figures(ten: World, sizes: Sizes) -> Iterator[Figure]:
 
         def stock() -> float:
             saves = [
-                [(f"leaf {next(stock_names)}", ten.parent() - ten.promoters[0] + 1, True)] * 1
+                [(f"leaf {next(stock_names)}", ten.parent() - ten.promoters[0] + 1)]
                 for _ in range(CLIENTS)
             ]
-            return writers.run(save_stock, saves)
+            return writers.run(save_in_turn, saves)
 
         def ours() -> float:
             return writers.run(join, calls(ten, CLIENTS, sizes.sent // 4))

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from tqdm import tqdm
 
@@ -79,8 +79,13 @@ class World:
                     at=AT,
                     progress=lambda _what, count: bar.update(count),
                 )
-        with connection.cursor() as cursor:
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Do now what autovacuum and a checkpoint would do in the middle of something."""
+        with self.here(), connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE referrals_member, referrals_promoter")
+            cursor.execute("CHECKPOINT")
 
     def member(self) -> int:
         """Return a member who is no promoter; everybody once."""
@@ -112,5 +117,4 @@ class World:
 
 def join(member: int, parent: int) -> int:
     """Let a member join below a promoter, in the database in use."""
-    with transaction.atomic():
-        return attach(member_id=member, parent_id=parent, code=f"B{member}", at=AT)
+    return attach(member_id=member, parent_id=parent, code=f"B{member}", at=AT)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from distro.locks import require_transaction
+from distro.prepared import keeping_plans
 from referrals.models import Promoter
 from referrals.rules.labels import ROOT_LEFT, ROOT_RIGHT
 
@@ -57,13 +58,12 @@ LAST_ID_SQLITE = """
 def attach(*, member_id: int, parent_id: int | None, code: str, at: datetime) -> int:
     """Make a member a promoter below another one, or a root; return the promoter's id.
 
-    One statement; no other row is written, however large the tree is.
+    One statement, whole by itself; no other row is written, however large the tree is.
     """
-    require_transaction("attach()")
     if parent_id is None:
         return attach_roots([Root(member_id, code)], at=at)[member_id]
     params = [member_id, code, _time(at), parent_id]
-    with connection.cursor() as cursor:
+    with keeping_plans() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"{ATTACH} FOR SHARE RETURNING id", params)
             row = cursor.fetchone()

@@ -70,6 +70,9 @@ WRITE = """
     WHERE p.id = v.node AND (p.pending OR p.lft <> v.lft OR p.rght <> v.rght
         OR p.level <> v.level OR p.tree_id <> v.tree)
 """
+# Many rows are written in the order they lie in; in tree order every index is hit at random, which
+# takes half as long again. A few are looked up one by one.
+BY_ID = "SET LOCAL enable_hashjoin = off"
 # Who joined below a written row before it was, and whoever joined below him. Only they are still
 # pending there; a second look finds those who joined below them while they were waited for.
 REPOINT = """
@@ -95,6 +98,8 @@ def write_places(places: Iterable[Place]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
         _load(cursor, places)
+        if connection.vendor == "postgresql":
+            cursor.execute(BY_ID)
         cursor.execute(WRITE)
         written = cursor.rowcount
         late = True

@@ -75,7 +75,11 @@ class AgreementAcceptance(models.Model):
     append_only = True
 
     agreement = models.ForeignKey(
-        Agreement, models.PROTECT, related_name="acceptances", verbose_name=_("agreement")
+        Agreement,
+        models.PROTECT,
+        related_name="acceptances",
+        verbose_name=_("agreement"),
+        db_index=False,  # acceptance_once_a_member begins with it
     )
     member = models.ForeignKey(
         Member, models.PROTECT, related_name="acceptances", verbose_name=_("member")

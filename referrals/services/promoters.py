@@ -18,6 +18,7 @@ from referrals.errors_joining import ApplicationOutdated, OwnOtherAccount
 from referrals.models import Application, Member, Promoter
 from referrals.rules.codes import new_code
 from referrals.rules.gates import INVITE, refuse_candidate
+from referrals.selectors_joining import ToApprove
 from referrals.services.agreements import Evidence, sign_to_apply
 from referrals.services.exposure import refuse_hidden
 from referrals.services.invites import use_invite
@@ -77,42 +78,41 @@ def apply_to_promote(
         return application
 
 
-def approve_application(*, application_id: int, by: Actor, at: datetime) -> Promoter:
-    """Make an applicant a promoter, below the upline noted when he applied.
+def approve_application(*, application_id: int, by: Actor, at: datetime) -> int:
+    """Make an applicant a promoter, below the upline noted when he applied; return his id.
 
     He must have signed the version in force now. Takes the same few statements in any tree: what
     it has to know is read at once, and who hears of it hears after the commit.
     Raises IllegalTransition, AlreadyPromoter, ApplicationOutdated, MemberBlocked, MemberClosed.
     """
     with transaction.atomic():
-        application, code = _application_with_code(application_id, at)
-        selectors.refuse_inactive(application.member)
-        to, signed = Application.Status.APPROVED, application.signed_id  # type: ignore[attr-defined]
-        newest = signed or application.acceptance_id
+        found, code = _application_with_code(application_id, at)
+        application, to = found.application, Application.Status.APPROVED
+        selectors.refuse_status(found.member_status)
+        newest = found.signed_id or application.acceptance_id
         advance(application, to, by=by, at=at, decided_at=at, acceptance_id=newest)
-        if application.is_promoter:  # type: ignore[attr-defined]
+        if found.is_promoter:
             raise AlreadyPromoter
-        if signed is None:
-            raise ApplicationOutdated(version=application.ruling)  # type: ignore[attr-defined]
-        parent = application.parent
-        closed = parent is not None and parent.status in Promoter.LEAVING
+        if found.signed_id is None:
+            raise ApplicationOutdated(version=found.ruling)
+        leaves = found.parent_status in Promoter.LEAVING
         promoter_id = bulk.attach(
             member_id=application.member_id,
-            parent_id=None if closed else application.parent_id,
+            parent_id=None if leaves else application.parent_id,
             code=code,
             at=at,
         )
         tell(promoter_approved, promoter_id=promoter_id, member_id=application.member_id)
-        return Promoter.objects.get(pk=promoter_id)
+        return promoter_id
 
 
-def _application_with_code(application_id: int, at: datetime) -> tuple[Application, str]:
+def _application_with_code(application_id: int, at: datetime) -> tuple[ToApprove, str]:
     """Return an application and a code of 8 characters that nobody has."""
     while True:  # again once in ten thousand approvals, with a million promoters
         code = new_code(secrets.choice)
-        row = selectors_joining.application_to_approve(application_id, code=code, at=at)
-        if not row.code_taken:  # type: ignore[attr-defined]
-            return row, code
+        found = selectors_joining.application_to_approve(application_id, code=code, at=at)
+        if not found.code_taken:
+            return found, code
 
 
 def reject_application(*, application_id: int, reason: str, by: Actor, at: datetime) -> Application:

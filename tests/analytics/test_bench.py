@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from django.db import connection
 
+from analytics.bench.child import relabel_apart
 from analytics.bench.figures import at_least, at_most, compare
 from analytics.bench.ledger import bench_ledger
 from commissions.models import Transfer
+from tests.factories import make_promoter
 
 
 def test_the_ratio_is_the_median_of_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +35,12 @@ def test_both_ways_book_the_same_transfers() -> None:
     [figure] = bench_ledger(quick=True)
     assert figure.value > 1
     assert Transfer.objects.count() == 2 * 9 * 50
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_relabel_in_a_process_of_its_own_reads_this_database() -> None:
+    root = make_promoter()
+    waiting = [make_promoter(root), make_promoter(root)]
+    done = relabel_apart(connection.settings_dict)
+    assert (done.rows, 0 < done.megabytes < 500) == (len(waiting), True)

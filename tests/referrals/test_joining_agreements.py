@@ -225,7 +225,9 @@ def test_an_application_signed_under_an_old_version_is_not_approved(at: datetime
     application.refresh_from_db()
     assert (application.status, Promoter.objects.count()) == ("pending", 0)
     acceptance = sign(member, second, rules)
-    promoter = approve_application(application_id=application.pk, by=STAFF, at=rules)
+    promoter = Promoter.objects.get(
+        pk=approve_application(application_id=application.pk, by=STAFF, at=rules)
+    )
     application.refresh_from_db()
     assert (promoter.member, application.acceptance) == (member, acceptance)
 

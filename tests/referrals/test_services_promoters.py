@@ -182,7 +182,9 @@ def test_with_review_an_application_waits_and_is_approved_by_staff(
     application = apply(member, at)
     assert (application.status, application.note) == ("pending", "hello")
     assert rows() == (1, 1, 0)
-    promoter = approve_application(application_id=application.pk, by=STAFF, at=at + DAY)
+    promoter = Promoter.objects.get(
+        pk=approve_application(application_id=application.pk, by=STAFF, at=at + DAY)
+    )
     application.refresh_from_db()
     assert (application.status, application.decided_at) == ("approved", at + DAY)
     assert (promoter.member, promoter.approved_at, promoter.status) == (member, at + DAY, "active")
@@ -224,7 +226,9 @@ def test_the_upline_is_the_promoter_of_the_binding(at: datetime) -> None:
         member=member, promoter=bound_to, mode="first_touch", started_at=at, made_by="test"
     )
     application = apply(member, at)
-    promoter = approve_application(application_id=application.pk, by=STAFF, at=at)
+    promoter = Promoter.objects.get(
+        pk=approve_application(application_id=application.pk, by=STAFF, at=at)
+    )
     assert (promoter.parent_id, promoter.upline_1_id) == (bound_to.pk, bound_to.pk)
 
 
@@ -275,7 +279,9 @@ def test_an_upline_closed_while_one_waited_is_no_upline(at: datetime) -> None:
     application = apply(make_member(inviter=inviter.member), at)
     assert application.parent_id == inviter.pk
     bulk_close(inviter)
-    promoter = approve_application(application_id=application.pk, by=STAFF, at=at)
+    promoter = Promoter.objects.get(
+        pk=approve_application(application_id=application.pk, by=STAFF, at=at)
+    )
     assert promoter.parent_id is None
 
 
@@ -286,7 +292,9 @@ def bulk_close(promoter: Promoter) -> None:
 def test_an_inviter_who_is_no_promoter_is_no_upline(at: datetime) -> None:
     make_agreement()
     application = apply(make_member(inviter=make_member()), at)
-    promoter = approve_application(application_id=application.pk, by=SYSTEM, at=at)
+    promoter = Promoter.objects.get(
+        pk=approve_application(application_id=application.pk, by=SYSTEM, at=at)
+    )
     assert (promoter.parent_id, promoter.tree_id) == (None, promoter.pk)
 
 

@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from analytics.bench import BENCHES
-from analytics.bench.figures import as_row
+from analytics.bench.figures import Figure, as_row
+from analytics.bench.ledger import bench_ledger
 from analytics.bench.scratch import scratch_database
+from analytics.bench.tree import bench_tree
+
+BENCHES: dict[str, Callable[..., Iterator[Figure]]] = {
+    "ledger": bench_ledger,
+    "tree": bench_tree,
+}
 
 
 class Command(BaseCommand):
