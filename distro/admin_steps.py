@@ -33,7 +33,7 @@ class ReasonForm(BaseDialogForm):
     """Asks why."""
 
     reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget
+        label=gettext_lazy("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget({"rows": 3})
     )
 
 
@@ -41,7 +41,7 @@ class WhyForm(BaseDialogForm):
     """Asks why, for services that call it so."""
 
     why = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget
+        label=gettext_lazy("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget({"rows": 3})
     )
 
 

@@ -35,7 +35,9 @@ class GradeForm(BaseDialogForm):
     protected_until = forms.DateField(
         label=_("Protected until"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"})
     )
-    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget({"rows": 3})
+    )
 
 
 set_grade_step = step(

@@ -63,7 +63,7 @@ class MoveForm(forms.Form):
         label=gettext_lazy("Reason"),
         max_length=200,
         required=False,
-        widget=UnfoldAdminTextareaWidget,
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
     )
 
     def clean(self) -> dict[str, Any]:
