@@ -19,6 +19,7 @@ class Lock(enum.IntEnum):
     DEMO_LOAD = 4
     ROOT_COUNTER = 5
     BINDING_CYCLE = 6
+    APPROVAL = 7
     PERSON = 20
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, Min, Q, QuerySet
 from django.utils.module_loading import import_string
 
@@ -39,12 +41,13 @@ from referrals.models import (
     Visit,
 )
 from referrals.rules.codes import read_code
-from referrals.rules.people import Person
+from referrals.rules.people import Marks, Person, person_of
 from referrals.selectors_attribution import NOBODY as NOBODY
 from referrals.selectors_attribution import Attribution as Attribution
 from referrals.selectors_attribution import attribution_of as attribution_of
 
 TOKEN_CHARS_MAX = 100
+ASKED_AT_ONCE = 10_000
 PROMOTER_AGREEMENT = "promoter"
 
 
@@ -80,21 +83,37 @@ def refuse_status(status: str) -> None:
         raise AccountMerged
 
 
+# One row for each account of the same person; `given` is the account that was asked for.
+PEOPLE = """
+    SELECT given.id, COALESCE(given.merged_into_id, given.id), own.unionid, own.phone_index,
+        i.id_index
+    FROM referrals_member given
+    JOIN referrals_member own
+        ON own.id = COALESCE(given.merged_into_id, given.id)
+        OR own.merged_into_id = COALESCE(given.merged_into_id, given.id)
+    LEFT JOIN referrals_identity i ON i.member_id = own.id
+    WHERE given.id IN ({ids})
+"""
+
+
 def people(member_ids: Collection[int]) -> dict[int, Person]:
     """Return what is known of the persons behind accounts; merged accounts are one person."""
-    rows = Member.objects.filter(pk__in=set(member_ids))
-    columns = rows.values_list("pk", "merged_into", "unionid", "phone_index", "identity__id_index")
-    return {
-        pk: Person(merged_into or pk, unionid or "", phone or "", id_index or "")
-        for pk, merged_into, unionid, phone, id_index in columns
-    }
+    ids = sorted(set(member_ids))
+    found: dict[int, list[Marks]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        for start in range(0, len(ids), ASKED_AT_ONCE):
+            some = ids[start : start + ASKED_AT_ONCE]
+            cursor.execute(PEOPLE.format(ids=", ".join(["%s"] * len(some))), some)
+            for member_id, *marks in cursor.fetchall():
+                found[member_id].append(tuple(marks))
+    return {member_id: person_of(rows) for member_id, rows in found.items()}
 
 
 def first_seen(member_id: int | None, *, device: str, joined_at: datetime) -> datetime:
     """Return when a person was first here: his first visit, also by device, or his first log-in."""
     mine = Q(pk=None)
     if member_id:
-        mine |= Q(member=member_id)
+        mine |= Q(member=member_id) | Q(member__merged_into=member_id)
     if device:
         mine |= Q(device_hmac__in=signal_hashes("device", device))
     rows = Visit.objects.filter(mine, occurred_at__lt=joined_at)

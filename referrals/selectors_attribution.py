@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from distro.prepared import keeping_plans
 from referrals.models import Promoter
-from referrals.rules.people import Person
+from referrals.rules.people import Person, person_of
 
 LEVELS = 3
 
-# Row 0 is the buyer with his open binding, rows 1 to 3 its promoter and that one's uplines. The
-# planner looks at each table once: with a join for each of the four persons planning alone takes
-# ten times as long as this. Labels are not read.
+# Level 0 is the buyer with his open binding, levels 1 to 3 its promoter and that one's uplines; a
+# row for each account of theirs. Labels are not read.
 CHAIN = f"""
     WITH RECURSIVE chain(level, binding_id, promoter_id, upline_id, member_id, status) AS (
         SELECT 0, b.id, CAST(NULL AS bigint), b.promoter_id, b.member_id,
@@ -29,11 +31,13 @@ CHAIN = f"""
         WHERE c.level < {LEVELS}
     )
     SELECT c.level, c.binding_id, c.promoter_id, c.status,
-        COALESCE(m.merged_into_id, m.id), COALESCE(m.unionid, ''), m.phone_index,
-        COALESCE(i.id_index, '')
+        COALESCE(m.merged_into_id, m.id), own.unionid, own.phone_index, i.id_index
     FROM chain c
     JOIN referrals_member m ON m.id = c.member_id
-    LEFT JOIN referrals_identity i ON i.member_id = m.id
+    JOIN referrals_member own
+        ON own.id = COALESCE(m.merged_into_id, m.id)
+        OR own.merged_into_id = COALESCE(m.merged_into_id, m.id)
+    LEFT JOIN referrals_identity i ON i.member_id = own.id
 """  # noqa: S608 - a number of ours
 
 
@@ -60,16 +64,26 @@ def attribution_of(member_id: int, *, at: datetime) -> Attribution:
     moment = connection.ops.adapt_datetimefield_value(at)
     with keeping_plans() as cursor:
         cursor.execute(CHAIN, [member_id, moment, moment])
-        rows = sorted(cursor.fetchall())  # by level, which is unique
+        rows = sorted(cursor.fetchall(), key=itemgetter(0))  # by level
     if not rows:
         return NOBODY
-    (_level, binding_id, _nobody, _status, *buyer), *chain = rows
-    earning = [pk if not _same(buyer, person) else None for _n, _b, pk, _s, *person in chain]
-    if earning[0] is None or chain[0][3] == Promoter.Status.CLOSED:
+    chain = [_link(list(own)) for _level, own in groupby(rows, key=itemgetter(0))]
+    buyer, promoters = chain[0], chain[1:]
+    earning = [None if one.person.is_same_as(buyer.person) else one.pk for one in promoters]
+    if earning[0] is None or promoters[0].status == Promoter.Status.CLOSED:
         return NOBODY
     first, second, third = (earning + [None] * LEVELS)[:LEVELS]
-    return Attribution(first, second, third, binding_id)
+    return Attribution(first, second, third, buyer.binding_id)
 
 
-def _same(buyer: list[object], other: list[object]) -> bool:
-    return Person(*buyer).is_same_as(Person(*other))  # type: ignore[arg-type]
+class _Link(NamedTuple):
+    binding_id: int
+    pk: int | None  # promoter; None for the buyer
+    status: str
+    person: Person
+
+
+def _link(rows: list[Any]) -> _Link:
+    """Read one level of the chain: the same promoter in each row, an account in each."""
+    _level, binding_id, pk, status = rows[0][:4]
+    return _Link(binding_id, pk, status, person_of([row[4:] for row in rows]))

@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from distro.prepared import keeping_plans
-from referrals import selectors
+from referrals import selectors, selectors_accounts
 from referrals.errors import AgreementOutdated, NoAgreement
 from referrals.errors_joining import AgreementUnsigned, PromoterQuits
 from referrals.models import (
@@ -50,8 +50,9 @@ def candidate(member_id: int, *, gate: Gate, has_invite: bool) -> Candidate:
 
 
 def is_verified(member_id: int) -> bool:
-    """Say whether a member's identity is verified; then he is an adult."""
-    rows = Identity.objects.filter(member=member_id, status=Identity.Status.VERIFIED)
+    """Say whether a person's identity is verified, in any account of his; then he is an adult."""
+    accounts = selectors_accounts.accounts_of(member_id)
+    rows = Identity.objects.filter(member__in=accounts, status=Identity.Status.VERIFIED)
     return rows.exists()
 
 
@@ -64,17 +65,16 @@ def bought_fen(member_id: int) -> int:
 def has_promoter_elsewhere(member_id: int) -> bool:
     """Say whether the person behind a member is a promoter with another account of his."""
     me = selectors.people([member_id])[member_id]
-    same = Q(pk=None)
-    if me.unionid:
-        same |= Q(unionid=me.unionid)
-    if me.phone_index:
-        same |= Q(phone_index=me.phone_index)
-    if me.id_index:
-        verified = Identity.objects.filter(id_index=me.id_index, status=Identity.Status.VERIFIED)
+    same = Q(unionid__in=me.unionids) | Q(phone_index__in=me.phones)
+    if me.id_numbers:
+        verified = Identity.objects.filter(
+            id_index__in=me.id_numbers, status=Identity.Status.VERIFIED
+        )
         same |= Q(pk__in=list(verified.values_list("member", flat=True)))
-    others = Member.objects.filter(same).exclude(pk=member_id)
+    others = Member.objects.filter(same).exclude(pk__in=selectors_accounts.accounts_of(member_id))
     open_ones = Promoter.objects.exclude(status=Promoter.Status.CLOSED)
-    return open_ones.filter(member__in=others).exists()
+    theirs = Q(member__in=others.values("pk")) | Q(member__in=others.values("merged_into"))
+    return open_ones.filter(theirs).exists()
 
 
 def overrides_in_force(at: datetime) -> QuerySet[LegalOverride]:
@@ -111,13 +111,23 @@ def upcoming_agreement(at: datetime) -> Agreement | None:
     return rows.order_by("effective_from", "-version").first()
 
 
+def announced_agreements(at: datetime) -> list[Agreement]:
+    """Return the version in force, if any, and all published ones that rule later."""
+    rules = ruling_agreement(at)
+    later = _published(at).filter(effective_from__gt=at).order_by("effective_from", "version")
+    return [*([rules] if rules else []), *later]
+
+
 def agreement_to_sign(*, version: int, at: datetime) -> Agreement:
-    """Return the version in force, or the next one; raise NoAgreement, AgreementOutdated."""
-    current, upcoming = ruling_agreement(at), upcoming_agreement(at)
-    if current is None and upcoming is None:
+    """Return the version in force, or one that rules later.
+
+    Raises NoAgreement, AgreementOutdated.
+    """
+    found = announced_agreements(at)
+    if not found:
         raise NoAgreement
-    for agreement in (current, upcoming):
-        if agreement and agreement.version == version:
+    for agreement in found:
+        if agreement.version == version:
             return agreement
     raise AgreementOutdated(field="version")
 
@@ -170,14 +180,31 @@ class ToApprove:
     ruling: int | None  # version in force
     signed_id: int | None  # the applicant's signature on it
     is_promoter: bool
+    is_promoter_elsewhere: bool  # the same person, with another account
     code_taken: bool  # by another promoter
 
 
-# The ORM takes longer to write this than PostgreSQL to answer it. `ruling` is _in_force().
-TO_APPROVE = """
+# The ORM takes longer to write this than PostgreSQL to answer it: has_promoter_elsewhere(), a mark
+# at a time, each found by its index; and _in_force() as `ruling`.
+SAME_PERSON = (
+    "JOIN referrals_member other ON other.unionid = NULLIF(mine.unionid, '')",
+    "JOIN referrals_member other ON other.phone_index = NULLIF(mine.phone_index, '')",
+    """JOIN referrals_identity i ON i.member_id = mine.id
+        JOIN referrals_identity v ON v.id_index = i.id_index AND v.status = 'verified'
+        JOIN referrals_member other ON other.id = v.member_id""",
+)
+ELSEWHERE = """EXISTS (
+    SELECT 1 FROM referrals_member mine {others}
+    JOIN referrals_promoter p ON p.status <> 'closed'
+        AND (p.member_id = other.id OR p.member_id = other.merged_into_id)
+    WHERE (mine.id = a.member_id OR mine.merged_into_id = a.member_id)
+        AND COALESCE(other.merged_into_id, other.id) <> a.member_id
+)"""
+TO_APPROVE = f"""
     SELECT a.id, a.member_id, a.parent_id, a.acceptance_id, a.status,
         m.status, COALESCE(p.status, ''), ruling.version, signed.id,
         EXISTS (SELECT 1 FROM referrals_promoter WHERE member_id = a.member_id),
+        {" OR ".join(ELSEWHERE.format(others=others) for others in SAME_PERSON)},
         EXISTS (SELECT 1 FROM referrals_promoter WHERE code = %s)
     FROM referrals_application a
     JOIN referrals_member m ON m.id = a.member_id
@@ -190,7 +217,7 @@ TO_APPROVE = """
     LEFT JOIN referrals_agreementacceptance signed
         ON signed.member_id = a.member_id AND signed.agreement_id = ruling.id
     WHERE a.id = %s
-"""
+"""  # noqa: S608 - texts of ours
 APPLICATION = ["id", "member_id", "parent_id", "acceptance_id", "status"]  # in their order
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,24 +19,34 @@ FULL_TO_HALF = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, 0x300
 
 @dataclass(frozen=True)
 class Person:
-    """What an account tells about the person behind it; empty means unknown.
+    """What all accounts of one person tell about him; nothing is empty text.
 
     member_id: the account that stays, for one that was merged.
     """
 
     member_id: int
-    unionid: str = ""
-    phone_index: str = ""
-    id_index: str = ""
+    unionids: frozenset[str] = frozenset()
+    phones: frozenset[str] = frozenset()  # blind indexes
+    id_numbers: frozenset[str] = frozenset()  # blind indexes, whatever came of the identity
 
     def is_same_as(self, other: Person) -> bool:
-        """Say whether one person is behind both accounts."""
+        """Say whether one person is behind both."""
         return (
             self.member_id == other.member_id
-            or bool(self.unionid and self.unionid == other.unionid)
-            or bool(self.phone_index and self.phone_index == other.phone_index)
-            or bool(self.id_index and self.id_index == other.id_index)
+            or not self.unionids.isdisjoint(other.unionids)
+            or not self.phones.isdisjoint(other.phones)
+            or not self.id_numbers.isdisjoint(other.id_numbers)
         )
+
+
+Marks = tuple[int, str | None, str | None, str | None]  # living account, unionid, phone, ID number
+
+
+def person_of(rows: Iterable[Marks]) -> Person:
+    """Put together what each account of one person, also of those merged into it, tells."""
+    living, unionids, phones, id_numbers = zip(*rows)
+    marks = (frozenset(filter(None, texts)) for texts in (unionids, phones, id_numbers))
+    return Person(living[0], *marks)
 
 
 def normal_phone(text: str) -> str:

@@ -20,13 +20,12 @@ SLACK = timedelta(days=1)  # approvals may commit long after their time
 
 
 def announce_agreements(*, at: datetime) -> int:
-    """Tell each promoter and applicant once of the version that rules, or will rule next.
+    """Tell each promoter and applicant once of the version that rules, and of each that will.
 
     The first run over a version goes through all of them; later ones look at who came since.
     Returns how many were told.
     """
-    found = (selectors_joining.ruling_agreement(at), selectors_joining.upcoming_agreement(at))
-    return sum([_announce(agreement, at) for agreement in found if agreement])
+    return sum([_announce(one, at) for one in selectors_joining.announced_agreements(at)])
 
 
 def _announce(agreement: Agreement, at: datetime) -> int:

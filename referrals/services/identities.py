@@ -179,15 +179,18 @@ def _first_account(id_index: str, member_id: int) -> Identity | None:
     None if nobody is verified with this number. Who has it under another unionid, or under none,
     is another account that has to be merged first, unless it was closed: raises IdentityTaken.
     """
-    verified = Identity.objects.select_related("member").filter(
-        id_index=id_index, status=Identity.Status.VERIFIED, same_as=None
-    )
-    first = verified.exclude(member=member_id).first()
-    if first is None:
-        return None
-    member, other = Member.objects.get(pk=member_id), first.member
-    same = bool(member.unionid) and member.unionid == other.unionid
-    left = other.status == Member.Status.CLOSED  # he came back: still one payee for the tax
-    if not (same or left or are_one_account(member, other)):
-        raise IdentityTaken(field="id_number")
+    verified = Identity.objects.filter(id_index=id_index, status=Identity.Status.VERIFIED)
+    others = verified.exclude(member=member_id)
+    first = others.filter(same_as=None).select_for_update().first()  # one after the other
+    member = Member.objects.get(pk=member_id)
+    for other in others.select_related("member"):
+        if not _serves_also(other.member, member):
+            raise IdentityTaken(field="id_number")
     return first
+
+
+def _serves_also(one: Member, other: Member) -> bool:
+    """Say whether what one account is verified with may serve another one too."""
+    same = bool(one.unionid) and one.unionid == other.unionid
+    left = one.status == Member.Status.CLOSED  # he came back: still one payee for the tax
+    return same or left or are_one_account(one, other)

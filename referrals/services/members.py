@@ -156,8 +156,8 @@ def _edge_error(arrival: Arrival) -> DomainError | None:
         seen = selectors.first_seen(None, device=arrival.device, joined_at=arrival.at)
     try:
         refuse_edge(
-            invitee=Person(0, unionid=arrival.unionid or ""),
-            inviter=Person(owner.pk, unionid=owner.unionid or ""),
+            invitee=Person(0, unionids=frozenset(filter(None, [arrival.unionid]))),
+            inviter=selectors.people([owner.pk])[owner.pk],
             first_seen=seen,
             inviter_joined_at=owner.joined_at,
         )

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from distro.actors import SYSTEM, Actor
 from distro.facts import tell
+from distro.locks import Lock, advisory
 from distro.states import advance
 from referrals import bulk, selectors, selectors_accounts, selectors_joining
 from referrals.errors import AlreadyPromoter, ApplicationWaiting, ReasonMissing
@@ -83,9 +84,11 @@ def approve_application(*, application_id: int, by: Actor, at: datetime) -> int:
 
     He must have signed the version in force now. Takes the same few statements in any tree: what
     it has to know is read at once, and who hears of it hears after the commit.
-    Raises IllegalTransition, AlreadyPromoter, ApplicationOutdated, MemberBlocked, MemberClosed.
+    Raises IllegalTransition, AlreadyPromoter, OwnOtherAccount, ApplicationOutdated, MemberBlocked,
+    MemberClosed.
     """
     with transaction.atomic():
+        advisory(Lock.APPROVAL)  # another account of the same person may wait too
         found, code = _application_with_code(application_id, at)
         application, to = found.application, Application.Status.APPROVED
         selectors.refuse_status(found.member_status)
@@ -93,6 +96,8 @@ def approve_application(*, application_id: int, by: Actor, at: datetime) -> int:
         advance(application, to, by=by, at=at, decided_at=at, acceptance_id=newest)
         if found.is_promoter:
             raise AlreadyPromoter
+        if found.is_promoter_elsewhere:
+            raise OwnOtherAccount
         if found.signed_id is None:
             raise ApplicationOutdated(version=found.ruling)
         leaves = found.parent_status in Promoter.LEAVING

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from distro.errors import DomainError
 from referrals.errors import BadIdNumber, BadName, BadPhone, TooYoung
-from referrals.rules.people import Person, normal_id_number, normal_name, normal_phone
+from referrals.rules.people import (
+    Person,
+    normal_id_number,
+    normal_name,
+    normal_phone,
+    person_of,
+)
 
 TODAY = date(2026, 11, 2)
 
@@ -90,19 +97,24 @@ def test_one_phone_has_one_form(text: str, number: str) -> None:
     assert normal_phone(text) == number
 
 
+def person(*marks: Any) -> Person:
+    return person_of([(*marks, *[None] * (4 - len(marks)))])
+
+
 @pytest.mark.parametrize(
     ("other", "same"),
     [
         (Person(1), True),
         (Person(2), False),
-        (Person(2, unionid="u"), True),
-        (Person(2, phone_index="p"), True),
-        (Person(2, id_index="i"), True),
-        (Person(2, "p", "i", "u"), False),
+        (person(2, "u"), True),
+        (person(2, None, "p"), True),
+        (person(2, None, "", "i"), True),
+        (person(2, "p", "i", "u"), False),
+        (person_of([(2, None, "", None), (2, None, "p", None)]), True),
     ],
 )
 def test_a_person_is_known_in_disguise(other: Person, same: bool) -> None:
-    me = Person(1, unionid="u", phone_index="p", id_index="i")
+    me = person(1, "u", "p", "i")
     assert me.is_same_as(other) is other.is_same_as(me) is same
 
 
