@@ -75,6 +75,14 @@ class GradeRuleStartsTooEarly(GradeRuleRefused):
     message = _("The rule can take effect from %(earliest)s on.")
 
 
+class GradeRuleBeforeHarder(GradeRuleRefused):
+    code = "grade_rule_before_harder"
+    message = _(
+        "The rule planned for %(planned)s would soon take away what this one gives, without seven"
+        " days' notice. Let this one take effect then or later."
+    )
+
+
 class GradeRuleNotDraft(GradeRuleRefused):
     code = "grade_rule_not_draft"
     message = _("The rule is already published.")

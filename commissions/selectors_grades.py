@@ -116,6 +116,13 @@ def ladder_at(at: datetime) -> Ladder | None:
     return ladder_of(rule) if rule else None
 
 
+def ladder_after(at: datetime) -> Ladder | None:
+    """Return the grades of the next rule that is to come into force after a moment."""
+    rows = GradeRule.objects.filter(status=GradeRule.Status.PUBLISHED, effective_from__gt=at)
+    rule = rows.order_by("effective_from", "-version").first()
+    return ladder_of(rule) if rule else None
+
+
 def month_end(month: date) -> datetime:
     """Return the first moment after a month."""
     return day_start(month_before(month, -1))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.db.models import Expression
 
 NONCE_BYTES = 12
-PURPOSES = frozenset({"device", "ip", "phone", "address", "id"})
+PURPOSES = frozenset({"device", "ip", "phone", "address", "id", "request"})
 
 
 class Undecryptable(Exception):
@@ -93,7 +93,8 @@ def decrypt(token: str, place: str) -> str:
 def blind_index(purpose: str, value: str) -> str:
     """Return 64 hex digits to find or compare a value by, without keeping it; "" for "".
 
-    purpose: device, ip, phone, address or id; the same value gives unrelated digits for another.
+    purpose: device, ip, phone, address, id or request; the same value gives unrelated digits for
+    another.
     """
     return _index(settings.BLIND_INDEX_KEY, purpose, value)
 

@@ -112,6 +112,13 @@ class HighlightNotInText(DomainError):
     message = _("This highlighted clause does not stand in the text: %(passage)s")
 
 
+class TooManyHighlights(DomainError):
+    """So many clauses cannot be kept with a signature."""
+
+    code = "too_many_highlights"
+    message = _("Highlight at most %(maximum)s clauses.")
+
+
 class HighlightsDiffer(DomainError):
     """The page did not mark the clauses that it should have marked."""
 

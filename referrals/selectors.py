@@ -111,14 +111,15 @@ def people(member_ids: Collection[int]) -> dict[int, Person]:
 
 def first_seen(member_id: int | None, *, device: str, joined_at: datetime) -> datetime:
     """Return when a person was first here: his first visit, also by device, or his first log-in."""
-    mine = Q(pk=None)
+    mine = Q(device_hmac__in=signal_hashes("device", device)) if device else Q(pk=None)
+    moments: list[datetime | None] = []
     if member_id:
         mine |= Q(member=member_id) | Q(member__merged_into=member_id)
-    if device:
-        mine |= Q(device_hmac__in=signal_hashes("device", device))
+        accounts = Member.objects.filter(Q(pk=member_id) | Q(merged_into=member_id))
+        moments.append(accounts.aggregate(at=Min("first_seen_at"))["at"])
     rows = Visit.objects.filter(mine, occurred_at__lt=joined_at)
-    visited: datetime | None = rows.aggregate(at=Min("occurred_at"))["at"]
-    return visited or joined_at
+    moments.append(rows.aggregate(at=Min("occurred_at"))["at"])
+    return min([joined_at, *(moment for moment in moments if moment)])
 
 
 def has_paid_order(member_id: int) -> bool:

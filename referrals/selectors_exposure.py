@@ -56,6 +56,12 @@ def newest_policy() -> ExposurePolicy | None:
     return ExposurePolicy.objects.order_by("-effective_from").first()
 
 
+def policy_after(at: datetime, *, without: int | None = None) -> ExposurePolicy | None:
+    """Return the first policy that begins later, one of them left aside."""
+    rows = ExposurePolicy.objects.filter(effective_from__gt=at).exclude(pk=without or 0)
+    return rows.order_by("effective_from").first()
+
+
 def draws(*, without: int | None = None) -> list[Draw]:
     """Return whom each policy leaves out, by time, one of them left aside."""
     rows = ExposurePolicy.objects.exclude(pk=without or 0).order_by("effective_from")

@@ -7,11 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from referrals.models import ReferralPolicy
-from referrals.models.agreements import Agreement
+from referrals.models.agreements import CLAUSES_MAX, Agreement
 from referrals.serializers import CONTROL
 
 SHA256 = r"^[0-9a-f]{64}$"
-CLAUSES_MAX = 50
 
 
 class AgreementText(serializers.ModelSerializer[Agreement]):

@@ -9,10 +9,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Max
 
-from commissions.errors_grades import GradeRuleNotDraft, GradeRuleStartsTooEarly
+from commissions.errors_grades import (
+    GradeRuleBeforeHarder,
+    GradeRuleNotDraft,
+    GradeRuleStartsTooEarly,
+)
 from commissions.models import GradeCondition, GradeRule
-from commissions.rules_grades import Condition, check_condition, check_ladder, is_worse
-from commissions.selectors_grades import ladder_at, ladder_of
+from commissions.rules_grades import Condition, Rung, check_condition, check_ladder, is_worse
+from commissions.selectors_grades import ladder_after, ladder_at, ladder_of
 from distro import audit
 from distro.actors import Actor
 from distro.clock import BEIJING
@@ -79,11 +83,7 @@ def publish_rule(*, rule_id: int, by: Actor, at: datetime) -> GradeRule:
             raise GradeRuleNotDraft
         rungs = ladder_of(rule).rungs
         check_ladder(rungs)
-        before = ladder_at(max(at, rule.effective_from))
-        earliest = at + NOTICE if before and is_worse(before.rungs, rungs) else at
-        if rule.effective_from < earliest:
-            day = f"{earliest.astimezone(BEIJING):%Y-%m-%d %H:%M}"
-            raise GradeRuleStartsTooEarly(field="effective_from", earliest=day)
+        _refuse_short_notice(rungs, begins=rule.effective_from, at=at)
         rule.conditions.update(published=True)
         advance(
             rule,
@@ -95,3 +95,25 @@ def publish_rule(*, rule_id: int, by: Actor, at: datetime) -> GradeRule:
         )
         audit.record(by=by, action="grade_rule.publish", target=rule, at=at)
     return rule
+
+
+def _refuse_short_notice(rungs: Sequence[Rung], *, begins: datetime, at: datetime) -> None:
+    """Refuse a change for the worse with less than seven days' notice.
+
+    The change to the rule planned next counts too. Raises GradeRuleStartsTooEarly,
+    GradeRuleBeforeHarder.
+    """
+    before = ladder_at(max(at, begins))
+    earliest = at + NOTICE if before and is_worse(before.rungs, rungs) else at
+    if begins < earliest:
+        raise GradeRuleStartsTooEarly(field="effective_from", earliest=_minute(earliest))
+    planned = ladder_after(begins)
+    if planned is None or planned.rule.effective_from >= at + NOTICE:
+        return
+    if is_worse(rungs, planned.rungs):
+        day = _minute(planned.rule.effective_from)
+        raise GradeRuleBeforeHarder(field="effective_from", planned=day)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M}"

@@ -70,7 +70,7 @@ def close_grades(*, at: datetime) -> int:
         if review.verdict in (Verdict.KEPT, Verdict.PROTECTED):
             kept.append(_row(review, ladder.rule, month, at))
         else:
-            changed += _act(review, ladder.rule, month, grades, at)
+            changed += _act(review, ladder, month, grades, at)
         if len(kept) == KEPT_AT_ONCE:
             _keep(kept)
     _keep(kept)
@@ -114,21 +114,23 @@ def _raise(rise: Rise, rule: GradeRule, grades: dict[int, Grade], at: datetime) 
 
 
 def _act(
-    review: Review, rule: GradeRule, month: date, grades: dict[int, Grade], at: datetime
+    review: Review, ladder: Ladder, month: date, grades: dict[int, Grade], at: datetime
 ) -> bool:
-    """Warn or lower one promoter, unless somebody else did; tell whether his grade changed."""
+    """Warn or lower one promoter; tell whether his grade changed.
+
+    Whom another run reviewed since, or staff gave a grade or protected, is left alone.
+    """
     with transaction.atomic():
         promoter = lock_promoter(review.promoter_id)
-        done = GradeReview.objects.filter(promoter=promoter, month=month)
-        if promoter.grade_id != review.grade_id or done.exists():
+        still = to_review(ladder, month).filter(pk=promoter.pk, grade=review.grade_id)
+        if not still.exists():
             return False
+        row = _row(review, ladder.rule, month, at)
         if review.verdict == Verdict.WARNED:
-            row = _row(review, rule, month, at)
             row.save(force_insert=True)
             _warn(promoter, row, grades[review.grade_id], at)
             return False
-        row = _row(review, rule, month, at)
-        row.change = _lower(review, rule, grades, at)
+        row.change = _lower(review, ladder.rule, grades, at)
         row.save(force_insert=True)
         return True
 

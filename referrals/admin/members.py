@@ -29,6 +29,7 @@ from referrals.admin.accounts import (
     merge_step,
     unblock_step,
 )
+from referrals.errors import BadPhone
 from referrals.exports_evidence import agreement_evidence
 from referrals.models import (
     Binding,
@@ -38,10 +39,10 @@ from referrals.models import (
     Promoter,
     SubscribeQuota,
 )
+from referrals.rules.people import normal_phone
 from referrals.services.bindings_staff import bind_by_staff
 from referrals.services.members import revoke_token
 
-PHONE_DIGITS = 11
 EXPORT_EVIDENCE = "referrals.export_agreementacceptance"
 
 
@@ -176,10 +177,11 @@ class MemberAdmin(Page):
     ) -> tuple[QuerySet[Member], bool]:
         """Find a member by his whole phone number too, without reading any."""
         rows, twice = super().get_search_results(request, queryset, search_term)
-        term = search_term.strip()
-        if term.isascii() and term.isdigit() and len(term) == PHONE_DIGITS:
-            rows = rows | queryset.filter(phone_index=blind_index("phone", term))
-        return rows, twice
+        try:
+            index = blind_index("phone", normal_phone(search_term))
+        except BadPhone:
+            return rows, twice
+        return rows | queryset.filter(phone_index=index), twice
 
 
 @admin.register(MemberToken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -124,10 +124,10 @@ def _read_mark(text: str) -> Mark | None:
     place, _bar, pk = rest.partition("|")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
+        good = moment.tzinfo is not None and place.isdecimal() and pk.isdecimal()
+        return Mark(moment.astimezone(UTC), int(place), int(pk)) if good else None
+    except (ValueError, OverflowError):  # no moment, one outside the years 1 to 9999 in UTC
         return None
-    good = moment.tzinfo is not None and place.isdecimal() and pk.isdecimal()
-    return Mark(moment, int(place), int(pk)) if good else None
 
 
 def member_panel(request: HttpRequest, member: Member) -> dict[str, Any] | None:

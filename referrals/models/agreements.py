@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from referrals.models.members import Member
 
 NOTICE = timedelta(days=7)  # 电子商务法 art. 34
+CLAUSES_MAX = 200  # highlighted in one version
+NUMBERS_CHARS = 1_000  # holds the numbers of so many clauses, with commas: 691
 
 
 class Agreement(models.Model):
@@ -86,7 +88,11 @@ class AgreementAcceptance(models.Model):
     )
     body_sha256 = models.CharField(_("SHA-256 of the text"), max_length=64)
     highlighted = models.CharField(
-        _("highlighted clauses"), max_length=100, blank=True, default="", help_text=_("By number.")
+        _("highlighted clauses"),
+        max_length=NUMBERS_CHARS,
+        blank=True,
+        default="",
+        help_text=_("By number."),
     )
     openid_hmac = models.CharField(max_length=64, blank=True)
     accepted_at = models.DateTimeField(_("accepted at"))

@@ -60,6 +60,13 @@ class Member(models.Model):
         _("left out of metrics"), default=False, help_text=_("Staff and test accounts.")
     )
     joined_at = models.DateTimeField(_("joined at"), db_index=True)
+    first_seen_at = models.DateTimeField(
+        _("first seen at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("A visit by the same phone before the first log-in; empty: there was none."),
+    )
     merged_into = models.ForeignKey(
         "self",
         models.PROTECT,

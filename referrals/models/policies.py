@@ -3,12 +3,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from referrals.models.bindings import Binding
 from referrals.models.overrides import LegalOverride
+
+DAYS_MAX = 36_500  # a hundred years; dates end at the year 9999
 
 
 class ReferralPolicy(models.Model):
@@ -55,9 +58,15 @@ class ReferralPolicy(models.Model):
         _("binding mode"), max_length=16, choices=MODES, default=Binding.Mode.FIRST_TOUCH
     )
     binding_days = models.PositiveIntegerField(
-        _("binding valid for (days)"), null=True, blank=True, help_text=_("Empty: for ever.")
+        _("binding valid for (days)"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(DAYS_MAX)],
+        help_text=_("Empty: for ever."),
     )
-    protection_days = models.PositiveIntegerField(_("protection window (days)"), default=30)
+    protection_days = models.PositiveIntegerField(
+        _("protection window (days)"), default=30, validators=[MaxValueValidator(DAYS_MAX)]
+    )
     identity_review = models.BooleanField(
         _("identities are reviewed by staff"),
         default=True,
@@ -71,6 +80,11 @@ class ReferralPolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(binding_days__isnull=True) | Q(binding_days__gte=1),
                 name="policy_binding_days_positive",
+            ),
+            models.CheckConstraint(
+                condition=(Q(binding_days__isnull=True) | Q(binding_days__lte=DAYS_MAX))
+                & Q(protection_days__lte=DAYS_MAX),
+                name="policy_days_bounded",
             ),
             models.CheckConstraint(
                 condition=Q(gate__in=["everyone", "review", "invite", "identity", "purchase"]),

@@ -19,9 +19,14 @@ from referrals.errors import (
     AgreementTextDiffers,
     NotPromoter,
 )
-from referrals.errors_joining import HighlightNotInText, HighlightsDiffer, NoticeTooShort
+from referrals.errors_joining import (
+    HighlightNotInText,
+    HighlightsDiffer,
+    NoticeTooShort,
+    TooManyHighlights,
+)
 from referrals.models import Agreement, AgreementAcceptance, Application, Member, Promoter
-from referrals.models.agreements import NOTICE
+from referrals.models.agreements import CLAUSES_MAX, NOTICE
 from referrals.rules.evidence import first_fault, row_hash, text_hash
 
 # What a text column keeps of what the phone says.
@@ -51,12 +56,14 @@ def publish_agreement(*, agreement_id: int, by: Actor, at: datetime) -> Agreemen
     """Fix the text of a version for ever.
 
     The first version changes nothing for anybody, so it worsens nothing.
-    Raises AgreementPublished, HighlightNotInText, NoticeTooShort.
+    Raises AgreementPublished, TooManyHighlights, HighlightNotInText, NoticeTooShort.
     """
     with transaction.atomic():
         agreement = Agreement.objects.select_for_update().get(pk=agreement_id)
         if agreement.published_at:
             raise AgreementPublished
+        if len(agreement.passages) > CLAUSES_MAX:
+            raise TooManyHighlights(field="highlights", maximum=CLAUSES_MAX)
         for passage in agreement.passages:
             if passage not in agreement.body:
                 raise HighlightNotInText(field="highlights", passage=passage)

@@ -87,7 +87,10 @@ def _refuse_change(member_id: int, current: Binding | None, promoter_id: int, at
 
 
 def end_binding(*, binding_id: int, reason: str, by: Actor, at: datetime) -> Binding:
-    """End an open binding by a person's decision; raise ReasonMissing, NotFound."""
+    """End an open binding by a person's decision; one whose time was over ended by itself then.
+
+    Raises ReasonMissing, NotFound.
+    """
     if not reason.strip():
         raise ReasonMissing(field="reason")
     with transaction.atomic():
@@ -95,6 +98,9 @@ def end_binding(*, binding_id: int, reason: str, by: Actor, at: datetime) -> Bin
         binding = rows.filter(pk=binding_id, ended_at=None).first()
         if binding is None:
             raise NotFound
+        if binding.expires_at and binding.expires_at <= at:
+            end(binding, Binding.EndReason.EXPIRED, at=binding.expires_at)
+            return binding
         end(binding, Binding.EndReason.ENDED_BY_STAFF, at=at, by=by, note=reason)
         audit.record(by=by, action="binding.end", target=binding, reason=reason, at=at)
         return binding

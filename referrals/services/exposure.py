@@ -36,6 +36,7 @@ from referrals.selectors_exposure import (
     known_tags,
     last_decision,
     open_invitations,
+    policy_after,
 )
 
 
@@ -127,14 +128,32 @@ def refuse_policy(policy: ExposurePolicy) -> None:
         raise UnknownTag(field="tag", known=", ".join(sorted(known_tags())) or "–")
     if policy.holdout_bps and not policy.salt:
         raise SaltMissing(field="salt")
-    begins = policy.effective_from
-    others = [draw for draw in draws(without=policy.pk) if draw.since < begins]
-    until = fixed_until(others, at=begins)
-    if until is None or begins >= until or policy.why.strip():
-        return
-    if not Draw(begins, policy.salt, policy.holdout_bps).leaves_out_as(others[-1]):
+    if not policy.why.strip():
+        _refuse_cut(policy)
+
+
+def _refuse_cut(policy: ExposurePolicy) -> None:
+    """Refuse to end a holdout too soon, or to begin one that a planned policy ends too soon.
+
+    The planned one may have its own reason. Raises HoldoutFixed.
+    """
+    own = _draw(policy)
+    before = [draw for draw in draws(without=policy.pk) if draw.since < own.since]
+    _refuse_change(before, own)
+    planned = policy_after(own.since, without=policy.pk)
+    if planned and not planned.why.strip():
+        _refuse_change([*before, own], _draw(planned))
+
+
+def _refuse_change(past: list[Draw], new: Draw) -> None:
+    until = fixed_until(past, at=new.since)
+    if until and new.since < until and not new.leaves_out_as(past[-1]):
         day = formats.date_format(timezone.localtime(until), "DATE_FORMAT")
         raise HoldoutFixed(field="why", until=day)
+
+
+def _draw(policy: ExposurePolicy) -> Draw:
+    return Draw(policy.effective_from, policy.salt, policy.holdout_bps)
 
 
 def _refuse_ruling(policy: ExposurePolicy, at: datetime) -> None:

@@ -25,7 +25,7 @@ from referrals.errors import (
     YoungerInviter,
 )
 from referrals.errors_bindings import ReferralCycle, VisitKeyUsed
-from referrals.models import Member, ShareLink, Visit
+from referrals.models import Member, MemberToken, ShareLink, Visit
 from referrals.rules.codes import new_code
 from referrals.selectors_accounts import refuse_closing
 from referrals.selectors_joining import refuse_sharer
@@ -206,7 +206,12 @@ def record_visit(
 
 
 def forget_visitors(*, at: datetime) -> int:
-    """Take device and address out of the visits older than 180 days; return how many."""
+    """Take device and address out of the visits older than 180 days; return how many.
+
+    A log-in keeps its device only until it is over.
+    """
+    over = MemberToken.objects.filter(expires_at__lte=at).exclude(device="")
+    over.update(device="")
     count = 0
     while forgotten := _forget_some(at):
         count += forgotten

@@ -113,7 +113,8 @@ def _read_link(link_code: str, at: datetime) -> tuple[ShareLink | None, DomainEr
 
 def _join(arrival: Arrival) -> tuple[Member, bool, DomainError | None]:
     """Make a new member, or find the one that a log-in at the same moment made."""
-    edge_error = _edge_error(arrival)
+    seen = _first_seen(arrival)
+    edge_error = _edge_error(arrival, seen)
     link = None if edge_error else arrival.link
     try:
         with transaction.atomic():
@@ -123,6 +124,7 @@ def _join(arrival: Arrival) -> tuple[Member, bool, DomainError | None]:
                 unionid=arrival.unionid,
                 inviter=link.member if link and not link.employee_only else None,
                 joined_at=arrival.at,
+                first_seen_at=seen if seen < arrival.at else None,
             )
     except IntegrityError:
         return Member.objects.get(openid=arrival.openid), False, None
@@ -147,13 +149,18 @@ def _record_arrival(member: Member, link: ShareLink, arrival: Arrival) -> None:
     )
 
 
-def _edge_error(arrival: Arrival) -> DomainError | None:
+def _first_seen(arrival: Arrival) -> datetime:
+    """Return when this phone was here first; the device is forgotten after a while, this is not."""
+    if not arrival.device:
+        return arrival.at
+    return selectors.first_seen(None, device=arrival.device, joined_at=arrival.at)
+
+
+def _edge_error(arrival: Arrival, seen: datetime) -> DomainError | None:
     """Return why the link's owner cannot have brought this new person."""
     if arrival.link is None:
         return None
-    owner, seen = arrival.link.member, arrival.at
-    if arrival.device:
-        seen = selectors.first_seen(None, device=arrival.device, joined_at=arrival.at)
+    owner = arrival.link.member
     try:
         refuse_edge(
             invitee=Person(0, unionids=frozenset(filter(None, [arrival.unionid]))),

@@ -104,6 +104,16 @@ def test_a_worse_rule_needs_seven_days_of_notice(gold: Grade) -> None:
     assert (now.rule, later.rule) == (easier, harder)
 
 
+def test_an_easier_rule_gives_seven_days_before_the_planned_one(gold: Grade) -> None:
+    make_rule(at_least(gold, 1_000))
+    planned = draft(at_least(gold, 1_000), start=AT + 7 * DAY)
+    publish_rule(rule_id=planned.pk, by=STAFF, at=AT)
+    easier = draft(at_least(gold, 100), start=AT + DAY)
+    with pytest.raises(errors.GradeRuleBeforeHarder):
+        publish_rule(rule_id=easier.pk, by=STAFF, at=AT + timedelta(seconds=1))
+    publish_rule(rule_id=easier.pk, by=STAFF, at=AT)
+
+
 def test_a_rule_is_published_once(gold: Grade) -> None:
     rule = draft(at_least(gold, 1))
     publish_rule(rule_id=rule.pk, by=STAFF, at=AT)

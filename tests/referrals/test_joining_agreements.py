@@ -28,6 +28,7 @@ from referrals.errors_joining import (
     HighlightNotInText,
     HighlightsDiffer,
     NoticeTooShort,
+    TooManyHighlights,
 )
 from referrals.exports_evidence import agreement_evidence
 from referrals.models import (
@@ -38,6 +39,7 @@ from referrals.models import (
     Promoter,
     ShareLink,
 )
+from referrals.models.agreements import CLAUSES_MAX
 from referrals.rules.evidence import row_hash, text_hash
 from referrals.services.agreements import (
     Evidence,
@@ -141,6 +143,22 @@ def test_the_evidence_keeps_which_clauses_were_highlighted(at: datetime) -> None
     publish(draft(at, effective_from=at, highlights=f"{CLAUSE}\nYou may quit."), at)
     apply(make_member(), at, evidence=replace(EVIDENCE, highlighted=(2, 1)))
     assert AgreementAcceptance.objects.get().highlighted == "1,2"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_no_more_clauses_are_published_than_a_signature_keeps(at: datetime, extra: int) -> None:
+    lines = "\n".join(f"Clause {n:03d}." for n in range(CLAUSES_MAX + extra))
+    text = draft(at, effective_from=at, body=lines, highlights=lines)
+    if extra:
+        with pytest.raises(TooManyHighlights):
+            publish(text, at)
+        return
+    publish(text, at)
+    numbers = tuple(range(1, CLAUSES_MAX + 1))
+    apply(make_member(), at, evidence=replace(EVIDENCE, highlighted=numbers))
+    row = AgreementAcceptance.objects.get()
+    row.clean_fields(exclude=["openid_hmac", "prev_row_hash"])
+    assert row.highlighted == ",".join(map(str, numbers))
 
 
 # --- Signing anew ---------------------------------------------------------------------------

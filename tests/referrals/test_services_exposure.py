@@ -375,6 +375,23 @@ def test_a_holdout_stays_for_twelve_months_or_says_why_not(
     assert AuditEntry.objects.get().reason == row.why
 
 
+@pytest.mark.parametrize(
+    ("salt", "why", "planned_why"),
+    [("later", "", ""), ("sooner", "Court order", ""), ("sooner", "", "Court order")],
+)
+def test_a_holdout_may_come_before_a_planned_draw(
+    at: datetime, salt: str, why: str, planned_why: str
+) -> None:
+    """The same draw goes on without a reason; for another one either policy says why."""
+    for begins, fields in (
+        (at + 30 * DAY, {"salt": "later", "why": planned_why}),
+        (at + DAY, {"salt": salt, "why": why}),
+    ):
+        row = ExposurePolicy(effective_from=begins, holdout_bps=1_000, **fields)
+        save_policy(policy=row, by=STAFF, at=at)
+    assert ExposurePolicy.objects.count() == 2
+
+
 def test_the_segment_may_change_while_the_draw_stays(at: datetime) -> None:
     policy(at, holdout_bps=1_000, salt="s")
     row = ExposurePolicy(effective_from=at + DAY, segment="received", holdout_bps=1_000, salt="s")

@@ -12,8 +12,9 @@ from distro.crypto import blind_index, signal_hash, signal_hashes, signal_key_ve
 from referrals import selectors
 from referrals.errors import OwnCode
 from referrals.errors_bindings import VisitKeyUsed
-from referrals.models import Binding, Member, ShareLink, Visit
+from referrals.models import Binding, Member, MemberToken, ShareLink, Visit
 from referrals.services.links import SINGLE_PAGE, Opening, forget_visitors, open_link
+from referrals.services.members import login
 from tests.factories import make_link, make_member, make_policy, make_promoter
 
 pytestmark = pytest.mark.django_db
@@ -137,3 +138,12 @@ def test_device_and_address_are_forgotten_after_180_days(
     assert set(forgotten.values_list(*columns)) == empty
     assert Visit.objects.get(visit_key="young-01").device_hmac != ""
     assert list(before.order_by("pk")) == kept
+
+
+def test_a_log_in_keeps_its_device_until_it_is_over(at: datetime) -> None:
+    login(openid="o-1", unionid=None, link_code="", device="phone", at=at)
+    token = MemberToken.objects.get()
+    forget_visitors(at=token.expires_at - timedelta(seconds=1))
+    assert MemberToken.objects.get().device == "phone"
+    forget_visitors(at=token.expires_at)
+    assert MemberToken.objects.get().device == ""
