@@ -282,8 +282,8 @@ class Page(ShownMixin, ModelAdmin):
         ]
         if not self.offered_in:
             return actions
-        row = self.model._default_manager.filter(pk=object_id).first()
-        return [action for action in actions if self._offers(action.action_name, row)]
+        row = self.get_object(request, str(object_id))  # None for an id that is nobody's
+        return [one for one in actions if row and self._offers(one.action_name, row)]
 
     def _offers(self, action_name: str, row: Any) -> bool:
         name = action_name.removeprefix(f"{self.opts.app_label}_{self.opts.model_name}_")

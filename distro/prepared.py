@@ -27,9 +27,17 @@ def keeping_plans() -> Iterator[CursorWrapper]:
         with database.cursor() as cursor:
             yield cursor
         return
-    database.ensure_connection()
-    with database._prepare_cursor(_cursor_class()(database.connection)) as cursor:
+    with _prepared(database) as cursor:
         yield cursor
+
+
+def _prepared(database: Any) -> CursorWrapper:
+    """Open a cursor as BaseDatabaseWrapper._cursor() does; raise Django's database errors."""
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        cursor: CursorWrapper = database._prepare_cursor(_cursor_class()(database.connection))
+        return cursor
 
 
 @cache

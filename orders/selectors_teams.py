@@ -9,7 +9,7 @@ queries for any team.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
@@ -23,6 +23,7 @@ from orders.selectors import PAID
 from referrals.models import Promoter
 from referrals.selectors_teams import read_team
 
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)  # that a team can be asked about
 Key = tuple[str, int]  # a row's place in the list: what it is sorted by, as text, and its id
 
 

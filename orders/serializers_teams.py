@@ -5,23 +5,27 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from rest_framework import serializers
 
 from distro.clock import day_start
 from orders.errors_teams import BadPeriod
-from orders.selectors_teams import Teammate, TeamSort
+from orders.selectors_teams import FIRST_DAY, LAST_DAY, Teammate, TeamSort
 from referrals.explanations import masked_name
 from referrals.models import Promoter
 
 PERIOD_DAYS_MAX = 366
 LEVEL_MAX = 1_000_000
+DAY_BOUNDS = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
 
 
 class PeriodSerializer(serializers.Serializer[Any]):
     """From one Beijing day to another, both whole; the running month where none is named."""
 
-    first = serializers.DateField(required=False, help_text="Default: the first of the month.")
-    last = serializers.DateField(required=False, help_text="Default: today.")
+    first = serializers.DateField(
+        required=False, validators=DAY_BOUNDS, help_text="Default: the first of the month."
+    )
+    last = serializers.DateField(required=False, validators=DAY_BOUNDS, help_text="Default: today.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         """Add `start` and `end`, half-open; raise BadPeriod."""

@@ -16,10 +16,10 @@ class TreeHasCycle(DomainError):
 
 
 class MoveMakesCycle(DomainError):
-    """The new upline is the promoter himself or somebody below him."""
+    """The new upline is the promoter himself, somebody below him, or one whom they brought."""
 
     code = "move_makes_cycle"
-    message = _("The new upline is in this promoter's own team.")
+    message = _("The new upline is in this promoter's own team, or was brought by it.")
 
 
 class SameUpline(DomainError):

@@ -70,16 +70,28 @@ def find_nodes(term: str, *, personal: bool) -> list[TreeNode]:
 
 
 def promoter_named(term: str) -> Promoter | None:
-    """Return the promoter whose number, or whose member's number, this is."""
-    return promoters_shown().filter(pk__in=_numbered(term)).order_by("pk").first()
+    """Return the promoter whose number, or whose member's number, this is.
+
+    As it was typed goes before in capitals: imported numbers keep their case.
+    """
+    for typed in _spellings(term):
+        ids = _with_number([typed])
+        if ids:
+            return promoters_shown().filter(pk__in=ids).order_by("pk").first()
+    return None
 
 
 def _numbered(term: str) -> list[int]:
-    """Compare as it was typed and in capitals; without regard to case no index would help.
+    return _with_number(_spellings(term))
 
-    One statement a number: both in one could use no index either.
-    """
-    typed = [term.strip(), term.strip().upper()]
+
+def _spellings(term: str) -> list[str]:
+    """Return it as it was typed and in capitals; without regard to case no index would help."""
+    return list(dict.fromkeys([term.strip(), term.strip().upper()]))
+
+
+def _with_number(typed: list[str]) -> list[int]:
+    """Look for promoters and members, a statement each: both in one could use no index."""
     rows = Promoter.objects.order_by().values_list("pk", flat=True)
     return [*rows.filter(code__in=typed), *rows.filter(member__no__in=typed)]
 

@@ -19,6 +19,8 @@ from distro.admin_columns import yuan_text
 from distro.api.pagination import BadCursor, cursor_of, key_of
 from distro.clock import beijing_day, day_start
 from orders.selectors_teams import (
+    FIRST_DAY,
+    LAST_DAY,
     Key,
     TeamLevel,
     Teammate,
@@ -71,7 +73,8 @@ def asked_of(request: HttpRequest, node: int) -> tuple[TeamQuery, dict[str, Any]
     today = beijing_day(clock.now())
     last = parse_day(request.GET.get("to")) or today
     first = parse_day(request.GET.get("from")) or last.replace(day=1)
-    if not timedelta() <= last - first < timedelta(days=DAYS_MAX):
+    known = FIRST_DAY <= first <= last <= LAST_DAY
+    if not known or last - first >= timedelta(days=DAYS_MAX):
         first, last = today.replace(day=1), today
     sort = request.GET.get("sort", "")
     level = request.GET.get("level", "")

@@ -20,7 +20,7 @@ AFTER_DIGITS_MAX = 18
 def tree_page(request: HttpRequest, model_admin: Any, node: int | None = None) -> HttpResponse:
     """Show the roots, or one node with everybody above it, or what a search found."""
     _require(request, model_admin)
-    term = request.GET.get("q", "").strip()
+    term = request.GET.get("q", "").replace("\0", "").strip()  # PostgreSQL takes no NUL
     focus = get_object_or_404(promoters_shown(), pk=node) if node else None
     clear = sees_personal_data(request.user)
     context = {

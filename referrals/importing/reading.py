@@ -54,6 +54,7 @@ class Reading:
         self.relations = Relations()
         self.faults: list[tuple[str, Fault]] = []  # with the number of the row's person
         self._owners: dict[str, int] = {}  # of the promoter nos. that the file gives
+        self._disputed: set[int] = set()  # persons whose readable rows contradict another one
         self.now = now.timestamp()
         self.midnights: dict[str, int] = {}  # of the days that the file names
 
@@ -120,14 +121,15 @@ class Reading:
     def _enter(self, line: int, number: str, person: int, said: Said) -> Wrongs:
         """Enter a readable row; return what contradicts another one."""
         relations, code = self.relations, said.promoter[1]
-        if relations.line[person]:
+        if relations.state[person] == GIVEN or person in self._disputed:
             return self._again(line, number, person, said)
+        relations.line[person] = line  # unless an unreadable row was before, for the first time
         if code and self._owners.setdefault(code, person) != person:
+            self._disputed.add(person)
             owner = relations.line[self._owners[code]]
             return [
                 ("promoter", _("belongs to another member, on line %(line)s") % {"line": owner})
             ]
-        relations.line[person] = line
         relations.state[person] = GIVEN
         relations.inviter[person], relations.joined[person] = said.inviter, said.joined_at
         relations.promotes[person] = said.promoter[0]
@@ -145,6 +147,7 @@ class Reading:
         if state != GIVEN:
             return [("member", _other(first))]
         if differ:
+            self._disputed.add(person)
             self._refuse(first, number, person, [(differ[0], _other(line))])
             return [(differ[0], _other(first))]
         self.repeated += 1

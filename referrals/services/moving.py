@@ -27,6 +27,7 @@ from referrals.errors_tree import (
     YoungerUpline,
 )
 from referrals.models import Promoter, PromoterMove
+from referrals.selectors_bindings import leads_up_to
 from referrals.signals import promoter_changed
 
 Status = PromoterMove.Status
@@ -70,7 +71,9 @@ def approve_move(*, move_id: int, reason: str = "", by: Actor, at: datetime) -> 
     SecondPersonNeeded, IllegalTransition, MoveOutdated, and what request_move() raises.
     """
     with transaction.atomic():
-        advisory(Lock.TREE_MOVE)  # first of all: what is read from here on stays true
+        # First of all, and before any row: what is read from here on stays true.
+        advisory(Lock.TREE_MOVE)
+        advisory(Lock.BINDING_CYCLE)
         move = PromoterMove.objects.select_for_update().get(pk=move_id)
         if move.requested_by == str(by):
             raise SecondPersonNeeded
@@ -106,6 +109,7 @@ def cancel_move(*, move_id: int, reason: str, by: Actor, at: datetime) -> Promot
 def refuse_move(promoter: Promoter, to_parent_id: int | None) -> None:
     """Refuse what can never be an upline: rules H1 and H2, a circle, who leaves, who it is now.
 
+    A circle may close through bindings too; no new one comes while Lock.BINDING_CYCLE is held.
     Raises SameUpline, MoveMakesCycle, UplineLeaving, OwnUpline, YoungerUpline.
     """
     if to_parent_id == promoter.parent_id:
@@ -113,7 +117,7 @@ def refuse_move(promoter: Promoter, to_parent_id: int | None) -> None:
     if to_parent_id is None:
         return
     upline = Promoter.objects.select_related("member").get(pk=to_parent_id)
-    if upline.is_descendant_of(promoter, include_self=True):
+    if leads_up_to(upline.pk, promoter.pk):
         raise MoveMakesCycle(field="to_parent")
     if upline.status in Promoter.LEAVING:
         raise UplineLeaving(field="to_parent")

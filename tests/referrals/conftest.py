@@ -101,3 +101,10 @@ def mini(monkeypatch: pytest.MonkeyPatch) -> FakeMini:
 def _now(monkeypatch: pytest.MonkeyPatch, at: Any) -> None:
     """Let doors see the moment that tests play at."""
     monkeypatch.setattr(clock, "now", lambda: at)
+
+
+@pytest.fixture
+def no_money(settings: Any) -> None:
+    """Leave money and orders to the packages that have them; a promoter's closing waits."""
+    settings.CLOSING_CHECKS = {"promoter": ["tests.referrals.waiting.always"], "account": []}
+    settings.CLOSING_STEPS = []
