@@ -98,6 +98,12 @@ def done_merge(merged_id: int, survivor_id: int) -> Merge | None:
     return rows.first()
 
 
+def is_being_carried(member_id: int) -> bool:
+    """Say whether customers of a merged account may still have to be carried over."""
+    rows = Merge.objects.filter(merged=member_id, status=Merge.Status.DONE, carried_at=None)
+    return rows.exists()
+
+
 # --- Closing --------------------------------------------------------------------------------
 
 

@@ -20,21 +20,24 @@ PROMOTER_COLUMNS = (
     "tree_id", "lft", "rght", "level", "pending", "approved_at", "imported_at",
 )  # fmt: skip
 
-# Walks up from members to the nearest promoter who is not closed, over those who are none.
+# Walks up from members to the nearest promoter, over those who are none; who was merged counts as
+# the account that stays. Below a promoter who leaves or has left newcomers become roots. UNION, not
+# UNION ALL: merges may close a circle of inviters.
 NEAREST = """
     WITH RECURSIVE line(start, member_id, inviter_id) AS (
-        SELECT id, id, inviter_id FROM referrals_member WHERE id IN ({marks})
-        UNION ALL
+        SELECT given.id, m.id, m.inviter_id FROM referrals_member given
+        JOIN referrals_member m ON m.id = COALESCE(given.merged_into_id, given.id)
+        WHERE given.id IN ({marks})
+        UNION
         SELECT line.start, m.id, m.inviter_id FROM line
-        JOIN referrals_member m ON m.id = line.inviter_id
-        WHERE NOT EXISTS (
-            SELECT 1 FROM referrals_promoter p
-            WHERE p.member_id = line.member_id AND p.status <> 'closed'
-        )
+        JOIN referrals_member given ON given.id = line.inviter_id
+        JOIN referrals_member m ON m.id = COALESCE(given.merged_into_id, given.id)
+        WHERE NOT EXISTS (SELECT 1 FROM referrals_promoter p WHERE p.member_id = line.member_id)
     )
     SELECT line.start, p.id, COALESCE(p.upline_1_id, 0), COALESCE(p.upline_2_id, 0),
         COALESCE(p.upline_3_id, 0), p.tree_id, p.lft, p.rght, p.level, p.pending
-    FROM line JOIN referrals_promoter p ON p.member_id = line.member_id AND p.status <> 'closed'
+    FROM line JOIN referrals_promoter p
+        ON p.member_id = line.member_id AND p.status NOT IN ('closing', 'closed')
 """
 
 

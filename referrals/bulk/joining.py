@@ -32,6 +32,7 @@ ATTACH = """
         p.level + 1, TRUE, 'active', %s
     FROM referrals_promoter p WHERE p.id = %s
 """
+UNLESS_LEAVING = f"{ATTACH} AND p.status NOT IN ('closing', 'closed')"
 ROOT_COLUMNS = """
     INSERT INTO referrals_promoter
         (id, member_id, code, tree_id, lft, rght, level, pending, status, approved_at)
@@ -55,20 +56,25 @@ LAST_ID_SQLITE = """
 """
 
 
-def attach(*, member_id: int, parent_id: int | None, code: str, at: datetime) -> int:
+def attach(
+    *, member_id: int, parent_id: int | None, code: str, at: datetime, unless_leaving: bool = False
+) -> int:
     """Make a member a promoter below another one, or a root; return the promoter's id.
 
     One statement, whole by itself; no other row is written, however large the tree is.
+    Raises Promoter.DoesNotExist, and writes nothing, if there is no such parent; also, where
+    unless_leaving asks for it, if he is being closed or is closed.
     """
     if parent_id is None:
         return attach_roots([Root(member_id, code)], at=at)[member_id]
     params = [member_id, code, _time(at), parent_id]
+    statement = UNLESS_LEAVING if unless_leaving else ATTACH
     with keeping_plans() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"{ATTACH} FOR SHARE RETURNING id", params)
+            cursor.execute(f"{statement} FOR SHARE RETURNING id", params)
             row = cursor.fetchone()
         else:
-            cursor.execute(ATTACH, params)
+            cursor.execute(statement, params)
             row = (cursor.lastrowid,) if cursor.rowcount == 1 else None
     if row is None:
         raise Promoter.DoesNotExist(f"no promoter {parent_id} to attach to")

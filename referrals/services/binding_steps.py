@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from django.db import connection
 
 from distro.actors import SYSTEM, Actor
 from distro.facts import tell
 from distro.locks import Lock, advisory
-from referrals import selectors_joining
+from referrals import selectors, selectors_joining
 from referrals.errors_bindings import ReferralCycle
 from referrals.models import Binding, Member, Promoter, ReferralPolicy, ShareLink
 from referrals.rules.binding import Terms
@@ -16,6 +20,7 @@ from referrals.selectors_bindings import leads_up_to
 from referrals.signals import binding_ended, member_bound
 
 ENDING = ["ended_at", "end_reason", "ended_by", "end_note"]
+STATUS = "SELECT status FROM referrals_promoter WHERE id = %s"
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,34 @@ class Promoters:
         promoter_id, status = self.rows.get(member_id, (None, ""))
         return promoter_id if status == Promoter.Status.ACTIVE else None
 
+    def not_closed(self, member_id: int) -> int | None:
+        """Return the promoter that a member is, unless he left for good."""
+        promoter_id, status = self.rows.get(member_id, (None, ""))
+        return None if status == Promoter.Status.CLOSED else promoter_id
 
-def promoters_of(*member_ids: int) -> Promoters:
-    """Return the promoters among some members."""
+
+def promoters_of(*member_ids: int, until_commit: bool = False) -> Promoters:
+    """Return the promoters among some members.
+
+    until_commit: none of them begins or ends a closing before this transaction is over.
+    """
     rows = Promoter.objects.filter(member__in=member_ids).order_by()
     quits = selectors_joining.quitting_of("pk")  # who does takes no customers any more
     columns = rows.annotate(quits=quits).values_list("member", "pk", "status", "quits")
+    found: Iterable[tuple[Any, ...]] = columns
+    if until_commit:
+        found = _shared(*columns.query.sql_with_params())
     return Promoters(
-        {member_id: (pk, "" if quits else status) for member_id, pk, status, quits in columns}
+        {member_id: (pk, "" if quits else status) for member_id, pk, status, quits in found}
     )
+
+
+def _shared(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return rows of promoters, on PostgreSQL locked against a change but not a second reader."""
+    share = " FOR SHARE" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql}{share}", params)
+        return list(cursor.fetchall())
 
 
 def refuse_cycle(promoter_id: int, own_id: int | None, *, field: str) -> None:
@@ -57,9 +81,35 @@ def refuse_cycle(promoter_id: int, own_id: int | None, *, field: str) -> None:
         raise ReferralCycle(field=field)
 
 
+def lock_customer(member_id: int) -> None:
+    """Make touches of one member wait for each other, and for the end of his account.
+
+    Locks are taken in this order: members, promoters, bindings.
+    Raises MemberBlocked, MemberClosed, AccountMerged.
+    """
+    rows = Member.objects.select_for_update(no_key=True).only("pk", "status")
+    selectors.refuse_inactive(rows.get(pk=member_id))
+
+
+def status_until_commit(promoter_id: int, *, own_ids: Iterable[int | None]) -> str:
+    """Return a promoter's status; he begins or ends no closing before this transaction is over.
+
+    own_ids: the promoters that the customers are, for refuse_cycle() after this: its lock comes
+    before those of promoters, as in a move.
+    """
+    if any(own_id is not None for own_id in own_ids):
+        advisory(Lock.BINDING_CYCLE)
+    return str(_shared(STATUS, [promoter_id])[0][0])
+
+
 def lock_open_binding(member_id: int, *, at: datetime) -> Binding | None:
-    """Make touches of one member wait for each other; return his binding, an expired one ended."""
-    Member.objects.select_for_update(no_key=True).only("pk").get(pk=member_id)
+    """Lock a customer and return his binding; raises what lock_customer() raises."""
+    lock_customer(member_id)
+    return open_binding_of(member_id, at=at)
+
+
+def open_binding_of(member_id: int, *, at: datetime) -> Binding | None:
+    """Lock and return the binding of a member who is locked, an expired one ended."""
     rows = Binding.objects.select_for_update(no_key=True)  # the expiry ends it without the member
     binding = rows.filter(member=member_id, ended_at=None).first()
     if binding and binding.expires_at and binding.expires_at <= at:

@@ -19,9 +19,11 @@ from referrals.services.binding_steps import (
     ENDING,
     create,
     end,
-    lock_open_binding,
+    lock_customer,
+    open_binding_of,
     promoters_of,
     refuse_cycle,
+    status_until_commit,
     terms_of,
 )
 
@@ -40,7 +42,7 @@ class TouchResult:
 def touch(*, member_id: int, link: ShareLink, at: datetime) -> TouchResult:
     """Bind a member who opened a share link to its owner, if the policy and rules H1-H3 let it.
 
-    Raises OwnCode, YoungerInviter, ReferralCycle.
+    Raises OwnCode, YoungerInviter, ReferralCycle, MemberBlocked, MemberClosed, AccountMerged.
     """
     with transaction.atomic():
         return touch_member(member=Member.objects.get(pk=member_id), link=link, at=at)
@@ -83,13 +85,18 @@ def bind_newcomer(*, member: Member, link: ShareLink, at: datetime) -> TouchResu
 
 def _settle(*, member: Member, link: ShareLink, at: datetime, is_new: bool) -> TouchResult:
     """Decide what a touch does, and do it; nobody else can touch a new member."""
-    promoters = promoters_of(link.member_id, member.pk)
+    promoters = promoters_of(link.member_id, member.pk, until_commit=is_new)
     promoter_id = promoters.active(link.member_id)
     useless = use_of(promoter_id=promoter_id, employee_code=link.employee_only)
     if useless or promoter_id is None:
         return TouchResult(useless or Touched.NOT_PROMOTER, None)
     policy = selectors.policy_at(at)
-    current = None if is_new else lock_open_binding(member.pk, at=at)
+    if not is_new:
+        lock_customer(member.pk)
+        own_ids = [promoters.of(member.pk)]
+        if status_until_commit(promoter_id, own_ids=own_ids) != Promoter.Status.ACTIVE:
+            return TouchResult(Touched.NOT_PROMOTER, None)
+    current = None if is_new else open_binding_of(member.pk, at=at)
     outcome = decide(
         mode=policy.binding_mode,
         promoter_id=promoter_id,

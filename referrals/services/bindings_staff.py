@@ -18,9 +18,11 @@ from referrals.selectors_bindings import is_own_promoter
 from referrals.services.binding_steps import (
     create,
     end,
-    lock_open_binding,
+    lock_customer,
+    open_binding_of,
     promoters_of,
     refuse_cycle,
+    status_until_commit,
     terms_of,
 )
 
@@ -40,9 +42,13 @@ def bind_by_staff(
         member = Member.objects.get(pk=member_id)
         promoter = Promoter.objects.select_related("member").get(pk=promoter_id)
         _refuse_relation(member, promoter, by)
-        current = lock_open_binding(member_id, at=at)
+        lock_customer(member_id)
+        own_id = promoters_of(member_id).of(member_id)
+        if status_until_commit(promoter_id, own_ids=[own_id]) != Promoter.Status.ACTIVE:
+            raise PromoterNotActive(field="promoter")
+        current = open_binding_of(member_id, at=at)
         _refuse_change(member_id, current, promoter_id, at)
-        refuse_cycle(promoter_id, promoters_of(member_id).of(member_id), field="promoter")
+        refuse_cycle(promoter_id, own_id, field="promoter")
         if current:
             end(current, Binding.EndReason.REBOUND, at=at, by=by, note=reason)
         binding = create(

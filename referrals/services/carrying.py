@@ -16,7 +16,13 @@ from distro.locks import require_transaction
 from referrals import selectors
 from referrals.errors_bindings import ReferralCycle
 from referrals.models import Binding, Member, Merge, Promoter
-from referrals.services.binding_steps import end, lock_open_binding, promoters_of, refuse_cycle
+from referrals.services.binding_steps import (
+    end,
+    lock_open_binding,
+    promoters_of,
+    refuse_cycle,
+    status_until_commit,
+)
 from referrals.services.messages import in_members_language
 from referrals.signals import member_bound
 
@@ -66,7 +72,10 @@ def carry_some_customers(*, merge: Merge, at: datetime) -> bool:
     list(lock.values_list("pk"))
     rows = Binding.objects.select_for_update(no_key=True)
     own = promoters_of(merge.survivor.living.pk, *members)
-    stays = own.active(merge.survivor.living.pk)
+    stays = own.not_closed(merge.survivor.living.pk)
+    own_ids = [own.of(member_id) for member_id in members]
+    if stays and status_until_commit(stays, own_ids=own_ids) == Promoter.Status.CLOSED:
+        stays = None
     person = {merge.merged_id, merge.survivor.living.pk}
     for binding in rows.filter(pk__in=[pk for pk, _member in some], ended_at=None).order_by("pk"):
         if binding.expires_at and binding.expires_at <= at:
@@ -77,6 +86,12 @@ def carry_some_customers(*, merge: Merge, at: datetime) -> bool:
         if stays and customer not in person and _brought_nobody(stays, own.of(customer)):
             _go_on(binding, member_id=customer, promoter_id=stays, by=SYSTEM, at=at)
     return True
+
+
+def all_carried(*, merge: Merge) -> bool:
+    """Say whether a merged promoter has no customer left; until the commit nobody new comes."""
+    former = Promoter.objects.select_for_update(no_key=True).get(member=merge.merged_id)
+    return not Binding.objects.filter(promoter=former, ended_at=None).exists()
 
 
 def _brought_nobody(promoter_id: int, own_id: int | None) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -54,7 +55,7 @@ def request_closing(*, member: Member, confirmed: bool, note: str, at: datetime)
     if not confirmed:
         raise ClosingUnconfirmed(field="confirmed")
     with transaction.atomic():
-        selectors.refuse_inactive(_locked_member(member.pk))
+        selectors.refuse_inactive(lock_member(member.pk))
         closure = _begin(member.pk, Scope.ACCOUNT, note, by=member.actor, at=at)
         return _told(closure, at)
 
@@ -66,7 +67,7 @@ def close_account(*, member_id: int, reason: str, by: Actor, at: datetime) -> Cl
     """
     _refuse_without(reason)
     with transaction.atomic():
-        member = _locked_member(member_id)
+        member = lock_member(member_id)
         if member.status != Member.Status.BLOCKED:
             selectors.refuse_inactive(member)
         closure = _begin(member_id, Scope.ACCOUNT, reason, by=by, at=at)
@@ -77,12 +78,16 @@ def close_account(*, member_id: int, reason: str, by: Actor, at: datetime) -> Cl
 def close_promoter(*, promoter_id: int, reason: str, by: Actor, at: datetime) -> Closure:
     """Close a promoter by a person's decision, as he wished if he asked to quit.
 
-    The person stays a customer. Raises ReasonMissing, AccountClosing, NotPromoter once closed.
+    The person stays a customer. Raises ReasonMissing, AccountClosing, NotPromoter once closed,
+    AccountMerged while the customers of an account that gave way are carried over.
     """
     _refuse_without(reason)
     with transaction.atomic():
+        member_id = Promoter.objects.values_list("member", flat=True).get(pk=promoter_id)
+        lock_member(member_id)
         promoter = Promoter.objects.get(pk=promoter_id)
-        _locked_member(promoter.member_id)
+        if selectors_accounts.is_being_carried(member_id):
+            raise AccountMerged
         if promoter.status == Promoter.Status.CLOSED:
             raise NotPromoter
         closure = _begin(promoter.member_id, Scope.PROMOTER, reason, by=by, at=at)
@@ -91,9 +96,14 @@ def close_promoter(*, promoter_id: int, reason: str, by: Actor, at: datetime) ->
 
 
 def begin_former_promoter(*, member_id: int, reason: str, by: Actor, at: datetime) -> Closure:
-    """Let the promoter of a merged account run out, in the caller's transaction."""
-    _locked_member(member_id)
-    return _begin(member_id, Scope.PROMOTER, reason, by=by, at=at)
+    """Let the promoter of a merged account run out, in the caller's transaction.
+
+    Who is being closed already goes on so.
+    """
+    lock_member(member_id)
+    return selectors_accounts.open_closure(member_id) or _begin(
+        member_id, Scope.PROMOTER, reason, by=by, at=at
+    )
 
 
 def _begin(member_id: int, scope: str, reason: str, *, by: Actor, at: datetime) -> Closure:
@@ -144,7 +154,7 @@ def reject_waiting_application(*, member_id: int, by: Actor, at: datetime) -> No
         advance(application, to, by=by, at=at, why=why, decided_at=at, reason=why)
 
 
-def _locked_member(member_id: int) -> Member:
+def lock_member(member_id: int) -> Member:
     """Lock a member; two closings, or a closing and a merge, wait for each other here."""
     return Member.objects.select_for_update(no_key=True).get(pk=member_id)
 
@@ -160,7 +170,7 @@ def _refuse_without(reason: str) -> None:
 def withdraw_closing(*, member: Member, at: datetime) -> Closure:
     """Keep the account after all; raise NotClosing, also for what staff asked for."""
     with transaction.atomic():
-        _locked_member(member.pk)
+        lock_member(member.pk)
         closure = selectors_accounts.open_closure(member.pk)
         if closure is None or closure.requested_by != str(member.actor):
             raise NotClosing
@@ -185,7 +195,7 @@ def cancel_closing(*, closure_id: int, reason: str, by: Actor, at: datetime) -> 
 def _locked_closure(closure_id: int) -> Closure:
     """Lock the member first, as everybody does, then the row."""
     member_id = Closure.objects.values_list("member", flat=True).get(pk=closure_id)
-    _locked_member(member_id)
+    lock_member(member_id)
     return Closure.objects.select_related("member", "quitting").get(pk=closure_id)
 
 
@@ -207,7 +217,9 @@ def close_accounts(*, at: datetime) -> int:
     """
     waiting = Closure.objects.filter(status=Status.WAITING).order_by("-scope", "pk")
     done = sum([_try(pk, at) for pk in list(waiting.values_list("pk", flat=True))])
-    for closure in Closure.objects.filter(status=Status.DONE, cleared_at=None).order_by("pk"):
+    left = Binding.objects.filter(promoter__member=OuterRef("member"), ended_at=None)
+    ended = Closure.objects.filter(Q(cleared_at=None) | Exists(left), status=Status.DONE)
+    for closure in ended.order_by("pk"):
         while not _cleared(closure, at):
             pass
     return done

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -19,7 +20,7 @@ from referrals import selectors
 from referrals.errors import IdentityTaken, IdentityVerified, IdentityWaiting, ReasonMissing
 from referrals.models import Identity, Member
 from referrals.rules.people import normal_id_number, normal_name
-from referrals.selectors_accounts import are_one_account
+from referrals.selectors_accounts import are_one_account, verified_numbers
 from referrals.services.messages import in_members_language, notify
 
 MESSAGE_KIND = "identity"
@@ -61,12 +62,14 @@ def submit_identity(*, member_id: int, name: str, id_number: str, at: datetime) 
     id_number = normal_id_number(id_number, today=beijing_day(at))
     content = {"name": name, "id_number": id_number, "id_index": blind_index("id", id_number)}
     with transaction.atomic():
+        _lock_person(member_id)
         _first_account(content["id_index"], member_id)
         identity, is_new = Identity.objects.select_for_update().get_or_create(
             member_id=member_id, defaults={**content, "submitted_at": at}
         )
         if not is_new:
             _submit_again(identity, content, at)
+        _refuse_second_number(identity)
         if not selectors.policy_at(at).identity_review:
             _accept(identity, by=SYSTEM, at=at)
         else:
@@ -98,6 +101,7 @@ def _submit_again(identity: Identity, content: dict[str, str], at: datetime) -> 
 def verify_identity(*, identity_id: int, by: Actor, at: datetime) -> Identity:
     """Confirm that name and number are right; raise IdentityTaken, IllegalTransition."""
     with transaction.atomic():
+        _lock_person(Identity.objects.values_list("member", flat=True).get(pk=identity_id))
         identity = Identity.objects.select_for_update().get(pk=identity_id)
         _accept(identity, by=by, at=at)
         return identity
@@ -163,7 +167,11 @@ def _reject(identity: Identity, reason: str, *, by: Actor, at: datetime) -> Iden
 
 
 def _accept(identity: Identity, *, by: Actor, at: datetime) -> None:
-    """Verify an identity; of two accounts at the same moment the constraint lets one through."""
+    """Verify an identity; of two accounts at the same moment the constraint lets one through.
+
+    The person is locked. Raises IdentityTaken, IllegalTransition.
+    """
+    _refuse_second_number(identity)
     first = _first_account(identity.id_index, identity.member_id)
     to = Identity.Status.VERIFIED
     try:
@@ -171,6 +179,20 @@ def _accept(identity: Identity, *, by: Actor, at: datetime) -> None:
             advance(identity, to, by=by, at=at, decided_at=at, reason="", same_as=first)
     except IntegrityError:
         raise IdentityTaken(field="id_number") from None
+
+
+def _lock_person(member_id: int) -> None:
+    """Lock a member and the account he was merged into, by their ids as merges do."""
+    into = Member.objects.filter(pk=member_id).values("merged_into")
+    rows = Member.objects.select_for_update(no_key=True).order_by("pk")
+    list(rows.filter(Q(pk=member_id) | Q(pk__in=into)).values_list("pk"))
+
+
+def _refuse_second_number(identity: Identity) -> None:
+    """Keep one ID number for all accounts of a person; raise IdentityTaken."""
+    member = Member.objects.select_related("merged_into").get(pk=identity.member_id)
+    if verified_numbers([member.living]) - {identity.id_index}:
+        raise IdentityTaken(field="id_number")
 
 
 def _first_account(id_index: str, member_id: int) -> Identity | None:

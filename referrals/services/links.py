@@ -60,25 +60,33 @@ def create_link(
 ) -> ShareLink:
     """Make a code that a member shares.
 
-    Raises AccountClosing, PromoterQuits, AgreementUnsigned, BadTarget, ExpiryInPast.
+    Raises MemberBlocked, MemberClosed, AccountMerged, AccountClosing, PromoterQuits,
+    AgreementUnsigned, BadTarget, ExpiryInPast.
     """
-    refuse_closing(member.pk)
-    refuse_sharer(member.pk, at=at)
     has_object = bool(OBJECT_CODE.fullmatch(target_ref))
     if has_object != (target in ShareLink.WITH_OBJECT) or (target_ref and not has_object):
         raise BadTarget(field="target_ref")
     if expires_at is not None and expires_at <= at:
         raise ExpiryInPast(field="expires_at")
-    return ShareLink.objects.create(
-        code=_free_code(),
-        member=member,
-        target=target,
-        target_ref=target_ref,
-        channel=channel,
-        employee_only=employee_only,
-        expires_at=expires_at,
-        created_at=at,
-    )
+    with transaction.atomic():
+        _lock_sharer(member.pk, at)
+        return ShareLink.objects.create(
+            code=_free_code(),
+            member=member,
+            target=target,
+            target_ref=target_ref,
+            channel=channel,
+            employee_only=employee_only,
+            expires_at=expires_at,
+            created_at=at,
+        )
+
+
+def _lock_sharer(member_id: int, at: datetime) -> None:
+    """Refuse who may not share; what closes or merges his account waits, and revokes his links."""
+    selectors.refuse_inactive(Member.objects.select_for_update(no_key=True).get(pk=member_id))
+    refuse_closing(member_id)
+    refuse_sharer(member_id, at=at)
 
 
 def _free_code() -> str:

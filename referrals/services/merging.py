@@ -5,6 +5,7 @@ Found at a log-in by the unionid, or asked for by staff and approved by a second
 
 from __future__ import annotations
 
+import logging
 import secrets
 import zlib
 from datetime import datetime
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from distro import audit
 from distro.actors import SYSTEM, Actor
-from distro.errors import DomainError
+from distro.errors import DomainError, brief
 from distro.facts import tell
 from distro.locks import Lock, advisory
 from distro.states import advance
@@ -32,14 +33,17 @@ from referrals.errors_joining import SecondPersonNeeded
 from referrals.models import Member, Merge, Promoter
 from referrals.rules.accounts import may_give_way, survivor_of
 from referrals.rules.codes import MEMBER_NO_CHARS, random_text
-from referrals.services.carrying import carry_own_binding, carry_some_customers
+from referrals.services.carrying import all_carried, carry_own_binding, carry_some_customers
 from referrals.services.closing import (
     begin_former_promoter,
+    lock_member,
     reject_waiting_application,
     revoke_links,
 )
 from referrals.services.messages import in_members_language
 from referrals.signals import members_merged
+
+logger = logging.getLogger(__name__)
 
 Status = Merge.Status
 TAKEN_OVER = ("unionid", "nickname", "phone", "phone_index")  # where the one that stays has none
@@ -188,10 +192,19 @@ def carry_customers(*, at: datetime) -> int:
     """Go on with merges whose customers are not all carried over; return how many are done."""
     done = 0
     for merge in Merge.objects.filter(status=Status.DONE, carried_at=None).order_by("pk"):
+        done += _try(merge, at)
+    return done
+
+
+def _try(merge: Merge, at: datetime) -> int:
+    """Carry the customers of one merge; what is wrong with it is an alarm and keeps no other."""
+    try:
         while not _carried(merge, at):
             pass
-        done += 1
-    return done
+    except Exception as error:  # noqa: BLE001 - the next merge must not suffer
+        logger.error("ALARM customers of merge %d are not carried: %s", merge.pk, brief(error))
+        return 0
+    return 1
 
 
 def _propose(merged_id: int, survivor_id: int, reason: str, *, by: Actor, at: datetime) -> Merge:
@@ -266,6 +279,9 @@ def _carried(merge: Merge, at: datetime) -> bool:
     with transaction.atomic():
         if carry_some_customers(merge=merge, at=at):
             return False
+        lock_member(merge.merged_id)
+        if not all_carried(merge=merge):
+            return False  # somebody came just now
         begin_former_promoter(member_id=merge.merged_id, reason=merge.reason, by=SYSTEM, at=at)
         merge.carried_at = at
         merge.save(update_fields=["carried_at"])

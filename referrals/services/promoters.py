@@ -21,6 +21,7 @@ from referrals.rules.codes import new_code
 from referrals.rules.gates import INVITE, refuse_candidate
 from referrals.selectors_joining import ToApprove
 from referrals.services.agreements import Evidence, sign_to_apply
+from referrals.services.closing import lock_member
 from referrals.services.exposure import refuse_hidden
 from referrals.services.invites import use_invite
 from referrals.services.members import ensure_members
@@ -45,10 +46,11 @@ def apply_to_promote(
 
     invite_code: used only where the gate asks for one.
     Raises AlreadyPromoter, OwnOtherAccount, ApplicationWaiting, MemberBlocked, MemberClosed,
-    EntryHidden, what the gate refuses (referrals.rules.gates, use_invite()) and the errors of
-    sign_to_apply().
+    AccountMerged, AccountClosing, EntryHidden, what the gate refuses (referrals.rules.gates,
+    use_invite()) and the errors of sign_to_apply().
     """
     with transaction.atomic():
+        member = lock_member(member.pk)  # as it is now; it does not close or merge meanwhile
         _refuse_applicant(member)
         gate = selectors_joining.gate_at(at)
         asks_invite = gate.kind == INVITE and invite_code
@@ -101,14 +103,22 @@ def approve_application(*, application_id: int, by: Actor, at: datetime) -> int:
         if found.signed_id is None:
             raise ApplicationOutdated(version=found.ruling)
         leaves = found.parent_status in Promoter.LEAVING
-        promoter_id = bulk.attach(
-            member_id=application.member_id,
-            parent_id=None if leaves else application.parent_id,
-            code=code,
-            at=at,
-        )
+        parent_id = None if leaves else application.parent_id
+        promoter_id = _attach(application.member_id, parent_id, code=code, at=at)
         tell(promoter_approved, promoter_id=promoter_id, member_id=application.member_id)
         return promoter_id
+
+
+def _attach(member_id: int, parent_id: int | None, *, code: str, at: datetime) -> int:
+    """Make a member a promoter, a root if his upline began to leave just now; return his id."""
+    try:
+        return bulk.attach(
+            member_id=member_id, parent_id=parent_id, code=code, at=at, unless_leaving=True
+        )
+    except Promoter.DoesNotExist:
+        if not Promoter.objects.filter(pk=parent_id, status__in=Promoter.LEAVING).exists():
+            raise
+        return bulk.attach(member_id=member_id, parent_id=None, code=code, at=at)
 
 
 def _application_with_code(application_id: int, at: datetime) -> tuple[ToApprove, str]:
@@ -152,7 +162,9 @@ def welcome_promoter(*, promoter_id: int) -> None:
 
 def suspend_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -> Promoter:
     """Stop a promoter from earning; raise ReasonMissing, IllegalTransition."""
-    return _change(promoter_id, Promoter.Status.SUSPENDED, why, by, at)
+    with transaction.atomic():
+        _lock_member_of(promoter_id)
+        return _change(promoter_id, Promoter.Status.SUSPENDED, why, by, at)
 
 
 def reinstate_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -> Promoter:
@@ -160,19 +172,21 @@ def reinstate_promoter(*, promoter_id: int, why: str, by: Actor, at: datetime) -
 
     Raises ReasonMissing, IllegalTransition.
     """
-    leaves = selectors_accounts.is_leaving(promoter_id)
-    to = Promoter.Status.CLOSING if leaves else Promoter.Status.ACTIVE
-    return _change(promoter_id, to, why, by, at)
+    with transaction.atomic():
+        _lock_member_of(promoter_id)
+        leaves = selectors_accounts.is_leaving(promoter_id)
+        to = Promoter.Status.CLOSING if leaves else Promoter.Status.ACTIVE
+        return _change(promoter_id, to, why, by, at)
 
 
 def _change(promoter_id: int, to: str, why: str, by: Actor, at: datetime) -> Promoter:
+    """Move a promoter whose member is locked."""
     if not why.strip():
         raise ReasonMissing(field="reason")
-    with transaction.atomic():
-        promoter: Promoter = Promoter.objects.get(pk=promoter_id)
-        advance(promoter, to, by=by, at=at, why=why)
-        tell(promoter_changed, promoter_id=promoter_id)
-        return promoter
+    promoter: Promoter = Promoter.objects.get(pk=promoter_id)
+    advance(promoter, to, by=by, at=at, why=why)
+    tell(promoter_changed, promoter_id=promoter_id)
+    return promoter
 
 
 def parent_of_new(member: Member, *, at: datetime) -> int | None:
@@ -216,6 +230,11 @@ def _ids_of(codes: Collection[str]) -> dict[str, int]:
 
 
 # --- Steps ----------------------------------------------------------------------------------
+
+
+def _lock_member_of(promoter_id: int) -> None:
+    """Let a closing that begins, ends or is taken back wait, or wait for it."""
+    lock_member(Promoter.objects.values_list("member", flat=True).get(pk=promoter_id))
 
 
 def _refuse_applicant(member: Member) -> None:

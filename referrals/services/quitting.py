@@ -35,9 +35,14 @@ def request_quitting(*, member: Member, confirmed: bool, note: str, at: datetime
 
 
 def withdraw_quitting(*, member: Member, at: datetime) -> Quitting:
-    """Stay after all; raise NotPromoter, NotQuitting."""
+    """Stay after all.
+
+    Raises NotPromoter, NotQuitting, MemberBlocked, MemberClosed, AccountMerged.
+    """
     promoter = _open_promoter(member)
     with transaction.atomic():
+        rows = Member.objects.select_for_update(no_key=True)  # a merge may have come meanwhile
+        selectors.refuse_inactive(rows.get(pk=member.pk))
         quitting = selectors_joining.open_quitting(promoter.pk)
         if quitting is None:
             raise NotQuitting
