@@ -12,7 +12,7 @@ def test_the_numbers_never_change():
     numbers = {lock.name: lock.value for lock in Lock}
     assert numbers == {
         "TREE_MOVE": 1, "SEAL": 2, "PERIOD": 3, "DEMO_LOAD": 4, "ROOT_COUNTER": 5,
-        "BINDING_CYCLE": 6, "PERSON": 20,
+        "BINDING_CYCLE": 6, "APPROVAL": 7, "PERSON": 20,
     }  # fmt: skip
 
 
