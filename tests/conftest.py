@@ -40,10 +40,21 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    mark = "once" if on_postgres() else "postgres"
-    left_out = [item for item in items if item.get_closest_marker(mark)]
+    left_out = [item for item in items if (_says_the_same if on_postgres() else _needs_it)(item)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not item.get_closest_marker(mark)]
+    known = set(left_out)
+    items[:] = [item for item in items if item not in known]
+
+
+def _needs_it(item: pytest.Item) -> bool:
+    return item.get_closest_marker("postgres") is not None
+
+
+def _says_the_same(item: pytest.Item) -> bool:
+    """Say whether a test tells nothing on PostgreSQL that it has not told on SQLite."""
+    fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    marked = item.get_closest_marker("django_db") or _needs_it(item)
+    return item.get_closest_marker("once") is not None or not (fixtures or marked)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -100,6 +111,7 @@ def _restore_by_copy() -> Callable[[], None]:
                     f'INSERT INTO "{table}" ({columns}) OVERRIDING SYSTEM VALUE'
                     f' SELECT {columns} FROM kept."{table}"'
                 )
+        install_triggers(connection)  # a test may have taken them down
 
     return restore
 
